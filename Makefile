@@ -1,0 +1,25 @@
+# Thin: every target is tools/course.py, which does the same on Windows without make.
+# Flags go in ARGS: make lab ARGS=--port=9999
+
+PYTHON ?= $(shell command -v python3 2>/dev/null || command -v python 2>/dev/null || echo python3)
+COURSE = $(PYTHON) tools/course.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test notebooks bench lint clean
+
+help:
+	@echo "make lab        open the course in JupyterLab (the first time it installs everything into .venv)"
+	@echo "make setup      only install"
+	@echo "make test       every test and every notebook"
+	@echo "make lint       ruff over code and notebooks"
+	@echo "make notebooks  run again and normalise the notebooks that changed"
+	@echo "make bench      time one training step and the masks"
+	@echo "make clean      delete caches (not .venv, data/ or runs/)"
+
+setup lab test lint notebooks bench:
+	@$(COURSE) $@ $(ARGS)
+
+clean:
+	rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -path ./.venv -prune -o -path ./.git -prune -o \
+		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +

@@ -1,0 +1,26 @@
+"""`python -m minijepa.datasets`: have CIFAR-10 ready before the course begins, or hear what is missing."""
+
+from __future__ import annotations
+
+import sys
+
+from . import DataCorrupt, DataUnavailable, cifar10, find_cifar10
+
+
+def main() -> int:
+    """Look for CIFAR-10, download it if need be, read all of it; 1 if it is damaged, else 0."""
+    try:
+        train, heldout, test = (cifar10(split) for split in ("train", "heldout", "test"))
+    except DataUnavailable as error:
+        print(f"{error}; until then the notebooks run on ShapeWorld, which needs no download.")
+        return 0
+    except DataCorrupt as error:
+        print(error, file=sys.stderr)
+        return 1
+    sizes = f"{len(train):,} training, {len(heldout):,} held-out and {len(test):,} test images"
+    print(f"CIFAR-10 is ready in {find_cifar10()}: {sizes}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Which data a run uses: what the notebooks and the command line call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from .cifar import cifar10
+from .folder import image_folder
+from .images import DataUnavailable, ImageData
+from .shapeworld import shapeworld
+
+
+def course_data(train: int = 10_000, heldout: int = 5_000) -> tuple[ImageData, ImageData]:
+    """The course's images: CIFAR-10 where it can be had, else as many of ShapeWorld.
+
+    Prints one line, "data in use: …", which says which of the two it is and, if it is the second, the remedy.
+
+    Args:
+        train: the first so many of CIFAR-10's 40,000 training images.
+        heldout: the first so many of its 10,000 held-out images.
+
+    Returns:
+        (train, heldout), images of 32×32 pixels and ten classes in both cases, so chance is 0.100.
+
+    Raises:
+        ValueError: more images than there are, or fewer than one.
+        DataCorrupt: CIFAR-10 is there but damaged; that is for the reader to mend, not to paper over.
+    """
+    _check_count("train", train, 40_000)
+    _check_count("heldout", heldout, 10_000)
+    try:
+        data = cifar10("train").subset(slice(train)), cifar10("heldout").subset(slice(heldout))
+        print(f"data in use: CIFAR-10, {train:,} training and {heldout:,} held-out images")
+    except DataUnavailable:
+        data = shapeworld(train, seed=0), shapeworld(heldout, seed=1)
+        print(
+            f"data in use: ShapeWorld (procedural), {train:,} training and {heldout:,} held-out images, "
+            "because CIFAR-10 is neither on disk nor downloadable: to use it, run `python -m "
+            "minijepa.datasets` where there is a network, or set MINIJEPA_DATA to the folder of a copy"
+        )
+    return data
+
+
+def load(
+    data: str | Path, *, size: int = 32, train: int = 40_000, heldout: int = 10_000, seed: int = 0
+) -> tuple[ImageData, ImageData]:
+    """(train, heldout) by name, or from a folder.
+
+    Args:
+        data: "cifar10", "shapeworld", or the path of a folder of images (see `image_folder`), of which a
+            random fifth is held out.
+        size: the side of the images in pixels; CIFAR-10 has 32 and no other.
+        train, heldout: at most so many images.
+        seed: what ShapeWorld is drawn from (`seed` and `seed + 1`), and a folder's split.
+
+    Raises:
+        ValueError: a name that is neither known nor a folder, a bad size or count, too few images.
+        DataUnavailable, DataCorrupt: see `cifar10` and `image_folder`.
+    """
+    _check_count("train", train)
+    _check_count("heldout", heldout)
+    if str(data) == "cifar10":
+        if size != 32:
+            raise ValueError(f"size is {size}; CIFAR-10's images have 32 pixels a side: leave size at 32")
+        return cifar10("train").subset(slice(train)), cifar10("heldout").subset(slice(heldout))
+    if str(data) == "shapeworld":
+        return shapeworld(train, seed=seed, size=size), shapeworld(heldout, seed=seed + 1, size=size)
+    if not Path(data).expanduser().is_dir():
+        raise ValueError(f"data is {str(data)!r}; expected 'cifar10', 'shapeworld' or the path of a folder")
+    images = image_folder(data, size)
+    if len(images) < 5:
+        raise ValueError(f"{data} holds {len(images)} images; a fifth is held out, so at least 5 are needed")
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    cut = len(images) - len(images) // 5
+    return images.subset(order[:cut][:train]), images.subset(order[cut:][:heldout])
+
+
+def _check_count(name: str, value: int, most: int | None = None) -> None:
+    if value < 1 or (most is not None and value > most):
+        expected = "at least 1" if most is None else f"1 to {most:,}"
+        raise ValueError(f"{name} is {value}; expected {expected} images")

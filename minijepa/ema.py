@@ -1,0 +1,51 @@
+"""The teacher f_xi: a slow copy of the encoder, xi <- tau xi + (1 - tau) theta after every step.
+
+The target encoder sees the whole image, gives the targets and receives no gradient. Its momentum tau sets how
+far it lags: with tau = .996 half of an old weight is gone after 173 steps, so a momentum must be chosen for the
+length of the run. Sources: BYOL (arXiv:2006.07733, section 3); I-JEPA (arXiv:2301.08243, section 3, appendix A).
+"""
+
+import copy
+import math
+
+import torch
+from torch import nn
+
+
+class EMATeacher(nn.Module):
+    """The target encoder: targets s_y = LayerNorm(f_xi(x)), all tokens of the whole image, without gradient.
+
+    encoder: the context encoder, copied at once. normalise: apply the LayerNorm without affine parameters
+    (eps 1e-5) that the released I-JEPA puts on its targets; False is an ablation.
+    """
+
+    def __init__(self, encoder, normalise=True):
+        super().__init__()
+        self.encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.normalise = normalise
+        self.dim = encoder.dim
+
+    @torch.no_grad()
+    def forward(self, x):
+        """x: [B, C, H, W] (clips [B, C, T, H, W]) -> targets [B, N, D]."""
+        y = self.encoder(x)
+        return nn.functional.layer_norm(y.float(), y.shape[-1:]) if self.normalise else y
+
+    @torch.no_grad()
+    def update(self, encoder, momentum):
+        """xi <- momentum * xi + (1 - momentum) * theta, all tensors in one call. momentum in [0, 1]."""
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"EMA momentum must lie in [0, 1], got {momentum}")
+        torch._foreach_lerp_(list(self.encoder.parameters()), list(encoder.parameters()), 1 - momentum)
+
+
+def momentum_schedule(progress, start=0.996, end=1.0):
+    """Linear from `start` to `end` while progress goes from 0 to 1 (defaults: the paper's)."""
+    return start + (end - start) * progress
+
+
+def half_life(momentum):
+    """Steps after which half of an old teacher weight is forgotten: ln 2 / -ln(tau). Infinite for tau = 1."""
+    if not 0 < momentum <= 1:
+        raise ValueError(f"half_life needs a momentum in (0, 1], got {momentum}")
+    return math.inf if momentum == 1 else math.log(2) / -math.log(momentum)

@@ -1,0 +1,97 @@
+"""The method on one screen: see the context, predict the targets in representation space, compare.
+
+    x --> context encoder f_theta (kept patches) --> s_x --> predictor g_phi(s_x, m + p_j) --> prediction of s_y
+    x --> teacher (all patches, no gradient)     --> s_y at the target patches
+    loss = mean D(prediction, s_y)  (+ weight * regulariser(s_x))
+
+Each relative of I-JEPA exchanges one box: give another teacher, another distance, another regulariser.
+Source: I-JEPA (arXiv:2301.08243, section 3).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import nn
+
+from minijepa.ema import EMATeacher
+from minijepa.losses import smooth_l1, variance_covariance
+from minijepa.vit import gather_tokens, pool
+
+
+@dataclass
+class JEPAOutput:
+    """What one step made. loss: scalar; energy: [B, M, K_t]; prediction and target: [B, M, K_t, D];
+    context: s_x [B, K_c, D]; all_targets: [B, N, D], the teacher's view of the whole image."""
+
+    loss: torch.Tensor
+    energy: torch.Tensor
+    prediction: torch.Tensor
+    target: torch.Tensor
+    context: torch.Tensor
+    all_targets: torch.Tensor
+
+
+class JEPA(nn.Module):
+    """Context encoder, predictor and teacher, and the loss that joins them.
+
+    encoder: ViT. predictor: Predictor. teacher: a module with `forward(x) -> [B, N, D]` without gradient and
+    `update(encoder, momentum)`; default EMATeacher(encoder), the I-JEPA target encoder.
+    distance: from minijepa.losses. regulariser: a function of the pooled context [B, D]; weight 0 (plain I-JEPA)
+    leaves it out. A small weight is what lets runs of a few minutes learn on photographs.
+    """
+
+    def __init__(
+        self, encoder, predictor, teacher=None, distance=smooth_l1, regulariser=variance_covariance, weight=0.0
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.predictor = predictor
+        self.teacher = EMATeacher(encoder) if teacher is None else teacher
+        self.distance = distance
+        self.regulariser = regulariser
+        self.weight = weight
+
+    def forward(self, x, masks):
+        """x: images [B, C, H, W]; masks: Masks with context [B, K_c], targets [B, M, K_t]. Returns JEPAOutput."""
+        context = self.encoder(x, keep=masks.context)  # [B, K_c, D]
+        prediction = self.predictor(context, masks)  # [B, M, K_t, D]
+        all_targets = self.teacher(x)  # [B, N, D], no gradient
+        target = gather_tokens(all_targets, masks.targets.flatten(1))  # [B, M * K_t, D]
+        target = rearrange(target, "b (m k) d -> b m k d", m=masks.targets.shape[1])
+        energy = self.distance(prediction.float(), target.float())  # [B, M, K_t]
+        loss = energy.mean()
+        if self.weight:
+            loss = loss + self.weight * self.regulariser(pool(context))
+        return JEPAOutput(loss, energy, prediction, target, context, all_targets)
+
+    def update_teacher(self, momentum):
+        """xi <- momentum * xi + (1 - momentum) * theta; call it after every optimiser step."""
+        self.teacher.update(self.encoder, momentum)
+
+    @property
+    def target_encoder(self):
+        """The encoder to keep: the teacher's if it has one (smoother, the paper's choice), else the trained one."""
+        return getattr(self.teacher, "encoder", self.encoder)
+
+
+class PixelTeacher(nn.Module):
+    """MAE's box: the targets are the pixels of each patch, normalised per patch; there is nothing to update.
+
+    encoder: only its way of cutting patches is used. Source: MAE (arXiv:2111.06377, section 3, "reconstruction
+    target" with normalised pixels). The predictor needs out_dim = `self.dim` values per patch.
+    """
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.patches = encoder.patch_embed.patches
+        self.dim = encoder.patch_embed.proj.in_features
+
+    @torch.no_grad()
+    def forward(self, x):
+        """x: [B, C, H, W] -> [B, N, values]; each patch has mean 0 and variance 1."""
+        y = self.patches(x)
+        return (y - y.mean(dim=-1, keepdim=True)) / (y.var(dim=-1, keepdim=True) + 1e-6).sqrt()
+
+    def update(self, encoder, momentum):
+        """Pixels do not learn."""

@@ -1,0 +1,216 @@
+"""The Vision Transformer, over any set of kept tokens: the encoder f_theta of every method in this course.
+
+An image is cut into patches (a clip into tubelets, patches with a duration), each patch becomes a token, and
+pre-norm transformer blocks mix the tokens. There is no class token: JEPA needs a vector per patch.
+The point of difference from most ViT files: `forward(x, keep)` embeds and processes only the kept patches,
+so an encoder that sees a quarter of the image costs a quarter.
+Source: Dosovitskiy et al. 2020 (arXiv:2010.11929); widths and depths of I-JEPA (arXiv:2301.08243).
+"""
+
+import math
+
+from einops import rearrange
+from torch import nn
+
+from minijepa.positions import sincos
+
+# name: (width D, blocks L, heads, hidden units of the MLP per unit of width). "nano" is this course's own, for two CPU cores.
+SIZES = {
+    "nano": (96, 4, 3, 4),
+    "tiny": (192, 12, 3, 4),
+    "small": (384, 12, 6, 4),
+    "base": (768, 12, 12, 4),
+    "large": (1024, 24, 16, 4),
+    "huge": (1280, 32, 16, 4),
+    "giant": (1408, 40, 16, 48 / 11),
+}
+
+
+def gather_tokens(x, index):
+    """Pick tokens by index. x: [B, N, D]; index: int64 [B, K], each in 0..N-1. Returns [B, K, D]."""
+    return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: softmax(Q K^T / sqrt(D / heads)) V, then a linear map back to D.
+
+    x: [B, N, D] -> [B, N, D]. Source: arXiv:1706.03762, section 3.2.
+    """
+
+    def __init__(self, dim, heads):
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"the width must be a multiple of the number of heads, got width {dim} and {heads} heads")
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = self.split(x)
+        # written out: at a few dozen tokens a CPU is as fast with it as with PyTorch's fused call, in bfloat16 faster
+        x = (q @ k.transpose(-2, -1)).softmax(dim=-1) @ v  # [B, heads, N, D / heads]
+        return self.proj(rearrange(x, "b h n d -> b n (h d)"))
+
+    def weights(self, x):
+        """The attention weights alone, to look at: [B, heads, N, N], each row a distribution."""
+        q, k, _ = self.split(x)
+        return (q @ k.transpose(-2, -1)).softmax(dim=-1)
+
+    def split(self, x):
+        """Queries (already divided by sqrt(D / heads)), keys and values, each [B, heads, N, D / heads]."""
+        q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.heads)
+        return q * q.shape[-1] ** -0.5, k, v
+
+
+class MLP(nn.Module):
+    """The two-layer network that each token passes through alone. x: [B, N, D] -> [B, N, D]."""
+
+    def __init__(self, dim, hidden):
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x):
+        return self.fc2(nn.functional.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """One pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [B, N, D] -> [B, N, D]."""
+
+    def __init__(self, dim, heads, mlp_ratio=4):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = MLP(dim, round(dim * mlp_ratio))
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class PatchEmbed(nn.Module):
+    """Cut into patches and map each to a token: token_j = W patch_j + b.
+
+    `patch_size` has 2 numbers (rows, columns) for images [B, C, H, W] or 3 (frames, rows, columns) for clips
+    [B, C, T, H, W]. It is the strided convolution of other ViT files, written as what it is: a linear map per patch.
+    """
+
+    def __init__(self, patch_size, in_chans, dim):
+        super().__init__()
+        self.patch_size = tuple(patch_size)
+        self.proj = nn.Linear(in_chans * math.prod(self.patch_size), dim)
+
+    def patches(self, x):
+        """[B, C, (T,) H, W] -> [B, N, values], row-major (clips: time first); a patch lists C, then (T,) H, W."""
+        if len(self.patch_size) == 2:
+            p, q = self.patch_size
+            return rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=p, q=q)
+        o, p, q = self.patch_size
+        return rearrange(x, "b c (t o) (h p) (w q) -> b (t h w) (c o p q)", o=o, p=p, q=q)
+
+    def forward(self, x, keep=None):
+        x = self.patches(x)  # [B, N, values]
+        if keep is not None:
+            x = gather_tokens(x, keep)  # [B, K, values]: hidden patches are dropped before any arithmetic
+        return self.proj(x)  # [B, K or N, D]
+
+
+class ViT(nn.Module):
+    """f_theta: an image (or clip) to one vector per patch (tubelet), over all patches or only the kept ones.
+
+    img_size: pixels, one number or (H, W); for clips (T, H, W).
+    patch_size: pixels, one number or (p, q); for clips (frames, p, q), a tubelet. Each must divide the image.
+    dim, depth, heads, mlp_ratio: width D, number of blocks L, attention heads, MLP width over D.
+    Weights start as `init_weights` says.
+    Raises ValueError when patches do not tile the image or heads do not divide the width.
+    """
+
+    def __init__(self, img_size=32, patch_size=4, dim=192, depth=12, heads=3, mlp_ratio=4, in_chans=3):
+        super().__init__()
+        patch_size = (patch_size,) * 2 if isinstance(patch_size, int) else tuple(patch_size)
+        img_size = (img_size,) * len(patch_size) if isinstance(img_size, int) else tuple(img_size)
+        if len(img_size) != len(patch_size) or any(s % p for s, p in zip(img_size, patch_size, strict=False)):
+            raise ValueError(f"patches of {patch_size} pixels must tile an image of {img_size}: give divisors")
+        self.grid = tuple(s // p for s, p in zip(img_size, patch_size, strict=True))
+        self.dim, self.img_size = dim, img_size
+        self.patch_embed = PatchEmbed(patch_size, in_chans, dim)
+        self.register_buffer("pos_embed", sincos(self.grid, dim))  # [N, D]
+        self.blocks = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.apply(init_weights)
+
+    def embed(self, x, keep=None):
+        """Patches to tokens with positions. x: [B, C, H, W]; keep: int64 [B, K] or None. Returns [B, K or N, D]."""
+        if tuple(x.shape[2:]) != self.img_size:
+            raise ValueError(f"this encoder was built for images of {self.img_size} pixels, got {tuple(x.shape[2:])}")
+        tokens = self.patch_embed(x, keep)  # [B, K, D]
+        return tokens + (self.pos_embed if keep is None else self.pos_embed[keep])
+
+    def forward(self, x, keep=None):
+        """x: images [B, C, H, W] or clips [B, C, T, H, W]; keep: int64 [B, K] token indices, None for all.
+
+        Returns [B, K, D] (all N tokens if keep is None), in the order of `keep`, after the final LayerNorm.
+        """
+        x = self.embed(x, keep)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def layers(self, x, keep=None):
+        """The same forward pass, every block's output: a list of L tensors [B, K, D], the last one normalised."""
+        x = self.embed(x, keep)
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        return [*outputs[:-1], self.norm(x)]
+
+    @classmethod
+    def size(cls, name, **kwargs):
+        """The encoder called `name` in the table SIZES; other arguments as in the constructor."""
+        if name not in SIZES:
+            raise ValueError(f"no ViT is called {name!r}; the sizes are {', '.join(SIZES)}")
+        dim, depth, heads, mlp_ratio = SIZES[name]
+        return cls(**{"dim": dim, "depth": depth, "heads": heads, "mlp_ratio": mlp_ratio, **kwargs})
+
+    @classmethod
+    def nano(cls, **kwargs):
+        """Width 96, 4 blocks, 3 heads (0.45 M parameters): trains in minutes on two CPU cores."""
+        return cls.size("nano", **kwargs)
+
+    @classmethod
+    def tiny(cls, **kwargs):
+        """Width 192, 12 blocks, 3 heads (5.4 M parameters)."""
+        return cls.size("tiny", **kwargs)
+
+    @classmethod
+    def small(cls, **kwargs):
+        """Width 384, 12 blocks, 6 heads (21 M parameters)."""
+        return cls.size("small", **kwargs)
+
+    @classmethod
+    def base(cls, **kwargs):
+        """Width 768, 12 blocks, 12 heads (85 M parameters)."""
+        return cls.size("base", **kwargs)
+
+
+def init_weights(module):
+    """Linear weights Xavier-uniform, their biases 0 (as in MAE's ViT); LayerNorms keep PyTorch's 1 and 0.
+
+    The released I-JEPA draws all weights with standard deviation .02. That suits a width of 1,280 and patches of 588
+    values; with 48 values per patch it would leave a token's content ten times smaller than its position.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+def count_parameters(module):
+    """How many numbers the module learns."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def pool(tokens):
+    """The mean over tokens: [B, N, D] -> [B, D]. How a ViT without a class token gives one vector per image."""
+    return tokens.mean(dim=1)

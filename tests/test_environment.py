@@ -1,0 +1,58 @@
+"""environment.yml, for conda, must ask for what pyproject.toml asks for, and for nothing from elsewhere."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml  # arrives with timm and with JupyterLab's server
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # arrives with pytest and JupyterLab on Python 3.10
+
+REPO = Path(__file__).parents[1]
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # the others have one name in both worlds
+REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)")
+
+
+def requirements(lines):
+    """{name: lower bound} of requirements that have a lower bound and nothing else; fails on any other."""
+    matches = {line: REQUIREMENT.fullmatch(line) for line in lines}
+    assert all(matches.values()), f"not name>=version: {[line for line, m in matches.items() if not m]}"
+    return {m[1]: m[2] for m in matches.values()}
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def conda():
+    return yaml.safe_load((REPO / "environment.yml").read_text(encoding="utf-8"))
+
+
+def test_same_packages_and_lower_bounds(project, conda):
+    lines = [d for d in conda["dependencies"] if isinstance(d, str)]
+    lines = [d for d in lines if d.split("=")[0] not in ("python", "pip")]
+    expected = {CONDA_NAMES.get(n, n): bound for n, bound in requirements(project["dependencies"]).items()}
+    assert requirements(lines) == expected
+
+
+def test_only_conda_forge(conda):
+    assert conda["channels"] == ["conda-forge", "nodefaults"]
+    assert not any("::" in d for d in conda["dependencies"] if isinstance(d, str))
+
+
+def test_pip_adds_the_course_alone(conda):
+    assert [d for d in conda["dependencies"] if not isinstance(d, str)] == [{"pip": ["-e ."]}]
+    assert "pip" in conda["dependencies"]
+
+
+def test_python_is_a_minor_that_the_package_supports(project, conda):
+    (python,) = [d for d in conda["dependencies"] if isinstance(d, str) and d.startswith("python=")]
+    minor = re.fullmatch(r"python=(3\.\d+)", python)
+    assert minor, f"{python} should pin a minor version, as in python=3.12"
+    assert f"Programming Language :: Python :: {minor[1]}" in project["classifiers"]

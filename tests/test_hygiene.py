@@ -1,0 +1,222 @@
+"""What every committed file must keep to: the course stays small, portable, and readable without a kernel.
+
+Each guard returns its findings as a list; the last part of this file plants each fault to see it found.
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbval.plugin import get_sanitize_patterns
+
+REPO = Path(__file__).parents[1]
+NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))
+MEGABYTE, CELLS, WORDS = 1_000_000, 60, 2_500
+
+# Written in pieces, so that this file is not its own first finding.
+HOSTS = ["pypi" + ".org", "python" + "hosted", "download." + "pytorch", "anaconda" + ".org"]
+HOSTS += ["deb." + "debian", "archive." + "ubuntu", "registry." + "npmjs"]
+MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:root|home|Users|work)/\w|[A-Z]:\\+Users\\|/tmp/" + "ipykernel")
+LINK = re.compile(r"""\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)|(?:src|href)=["']([^"']+)["']""")
+ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#|//", re.I)  # has a scheme, or stays on the page
+SKIPS = re.compile(r"(?i)nbval[-_](skip|ignore[-_]output)")
+REASON = re.compile(r"(?m)^# not (run|compared) because \w+")
+
+
+def repository_files():
+    """The files that are committed or about to be: git's list, without what .gitignore names."""
+    if not shutil.which("git") or not (REPO / ".git").exists():
+        pytest.skip("not a git checkout")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=REPO, capture_output=True, check=True).stdout.decode().split("\0")
+    return [REPO / name for name in names if name and (REPO / name).is_file()]
+
+
+# --- guards -----------------------------------------------------------------------------------------------
+
+
+def strangers(text):
+    """Hosts of package registries, and paths of somebody's machine."""
+    return [host for host in HOSTS if host in text] + [match[0] for match in MACHINE_PATH.finditer(text)]
+
+
+def broken_links(markdown, folder):
+    """Relative links of a page in `folder` that lead nowhere. Code and formulas hold none."""
+    text = re.sub(r"(?s)```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", "", markdown)
+    targets = [a or b for a, b in LINK.findall(text)]
+    targets = [target.split("#")[0] for target in targets if not ELSEWHERE.match(target)]
+    return [target for target in targets if not (folder / target.replace("%20", " ")).exists()]
+
+
+def too_long(notebook):
+    """Of a notebook: more cells or words than a class hour holds."""
+    words = sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
+    found = [f"{len(notebook.cells)} cells, at most {CELLS}"] if len(notebook.cells) > CELLS else []
+    return found + ([f"{words} words, at most {WORDS}"] if words > WORDS else [])
+
+
+def not_a_clean_run(notebook):
+    """Cells not run once, in order, without errors or warnings; and what editors leave in the metadata."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    counts = [cell.execution_count for cell in cells]
+    found = [] if counts == list(range(1, len(cells) + 1)) else [f"execution counts {counts}"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    found += [f"error {output.ename}" for output in outputs if output.output_type == "error"]
+    found += [f"stderr {output.text[:60]!r}" for output in outputs if output.get("name") == "stderr"]
+    found += ["metadata.widgets"] if "widgets" in notebook.metadata else []
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    return found + ([f"kernel {kernel}, expected python3"] if kernel != "python3" else [])
+
+
+def pictures_without_words(notebook):
+    """Pictures that lack an alternative text in their metadata, or a sentence as text/plain."""
+    found = []
+    for number, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            kinds = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
+            for kind in kinds:
+                if not output.metadata.get(kind, {}).get("alt", "").strip():
+                    found.append(f"cell {number}: {kind} without metadata alt")
+            sentence = output.get("data", {}).get("text/plain", "").strip()
+            if kinds and (not sentence or sentence.startswith("<Figure size")):
+                found.append(f"cell {number}: text/plain is {sentence!r}, expected a sentence")
+    return found
+
+
+def code_faults(notebook):
+    """Lines that end in a semicolon (nbval shows what it hides), cells not compared without a reason."""
+    found = []
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            ends = [line for line in cell.source.splitlines() if line.rstrip().endswith(";")]
+            found += [f"cell {number}: ends with a semicolon: {line.strip()}" for line in ends]
+        tags = " ".join(cell.metadata.get("tags", []))
+        if SKIPS.search(tags + cell.source) and not REASON.search(cell.source):
+            found.append(f"cell {number}: excepted from nbval without '# not run (or compared) because ...'")
+    return found
+
+
+def findings_in(notebook):
+    """All of the above that concern a notebook's cells."""
+    guards = (too_long, not_a_clean_run, pictures_without_words, code_faults)
+    return [finding for guard in guards for finding in guard(notebook)]
+
+
+# --- every file -------------------------------------------------------------------------------------------
+
+
+def test_no_large_files():
+    sizes = {path: path.stat().st_size for path in repository_files() if path.suffix != ".safetensors"}
+    assert {str(path): size for path, size in sizes.items() if size > MEGABYTE} == {}
+
+
+def test_no_registry_hosts_and_no_machine_paths():
+    found = {}
+    for path in repository_files():
+        content = path.read_bytes()
+        if b"\0" not in content:  # text
+            found[str(path.relative_to(REPO))] = strangers(content.decode("utf-8"))
+    assert {path: words for path, words in found.items() if words} == {}
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [path for path in repository_files() if path.suffix == ".md"]
+    found = {str(path): broken_links(path.read_text(encoding="utf-8"), path.parent) for path in pages}
+    assert {path: links for path, links in found.items() if links} == {}
+
+
+# --- every notebook ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    findings = findings_in(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            findings += [f"link to {target}" for target in broken_links(cell.source, path.parent)]
+    assert findings == []
+
+
+def test_only_measured_numbers_and_the_data_line_may_differ_between_two_runs():
+    rules = get_sanitize_patterns((REPO / "tests" / "nbval_sanitize.cfg").read_text(encoding="ascii"))
+    assert len(rules) == 2
+
+    def compared(text):
+        for pattern, replacement in rules:
+            text = re.sub(pattern, replacement, text)
+        return text
+
+    assert compared("kNN ~0.431 (chance 0.100), ~-1.5e-03, ~43%") == "kNN ~N (chance 0.100), ~N, ~N"
+    assert compared("steps 300, about 12.5") == "steps 300, about 12.5"
+    on_cifar, on_shapes = "a\ndata in use: CIFAR-10, 3\nb 1", "a\ndata in use: ShapeWorld\nb 1"
+    assert compared(on_cifar) == compared(on_shapes) != compared("a\ndata in use: CIFAR-10\nb 2")
+
+
+# --- the guards themselves --------------------------------------------------------------------------------
+
+
+def sound():
+    """A notebook without a fault: a text, a printed line and a picture."""
+    v4 = nbformat.v4
+    picture = v4.new_output(
+        "display_data",
+        data={"image/png": "iVBORw0KGgo=", "text/plain": "A square, blue."},
+        metadata={"image/png": {"alt": "A blue square"}},
+    )
+    printed = v4.new_output("stream", name="stdout", text="2\n")
+    cells = [v4.new_markdown_cell("# Title")]
+    cells.append(v4.new_code_cell("print(2)", execution_count=1, outputs=[printed]))
+    cells.append(v4.new_code_cell("show()", execution_count=2, outputs=[picture]))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+FAULTS = {
+    "too many cells": lambda nb: nb.cells.extend(nbformat.v4.new_markdown_cell("a") for _ in range(60)),
+    "too many words": lambda nb: nb.cells[0].update(source="word " * 2501),
+    "never run": lambda nb: nb.cells[1].update(execution_count=None),
+    "run twice": lambda nb: nb.cells[2].update(execution_count=3),
+    "stderr": lambda nb: nb.cells[1].outputs[0].update(name="stderr"),
+    "error": lambda nb: nb.cells[1].outputs.append(nbformat.v4.new_output("error", ename="E", evalue="e")),
+    "widgets": lambda nb: nb.metadata.update(widgets={}),
+    "own kernel": lambda nb: nb.metadata.kernelspec.update(name="mine"),
+    "no alternative text": lambda nb: nb.cells[2].outputs[0].metadata.clear(),
+    "no sentence": lambda nb: nb.cells[2].outputs[0].data.pop("text/plain"),
+    "a figure's repr": lambda nb: nb.cells[2].outputs[0].data.update({"text/plain": "<Figure size 1x1>"}),
+    "semicolon": lambda nb: nb.cells[1].update(source="print(2);\nprint(3)"),
+    "skipped by tag": lambda nb: nb.cells[1].metadata.update(tags=["nbval-skip"]),
+    "skipped by comment": lambda nb: nb.cells[1].update(source="# NBVAL_IGNORE_OUTPUT\nprint(2)"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_guards_find_a_planted_fault(fault):
+    notebook = sound()
+    assert findings_in(notebook) == []
+    FAULTS[fault](notebook)
+    assert findings_in(notebook) != []
+
+
+def test_a_reason_excuses_a_cell_from_the_comparison():
+    notebook = sound()
+    notebook.cells[1].update(source="# NBVAL_SKIP\n# not run because it needs a GPU\nprint(2)")
+    assert findings_in(notebook) == []
+
+
+@pytest.mark.parametrize("text", ["https://" + HOSTS[0] + "/x", "see /" + "home/ann", "C:\\" + "Users\\ann"])
+def test_the_guards_find_strangers(text):
+    assert strangers(text)
+    assert not strangers("runs/home/x, https://example.org/home/x and data/work/y are nobody's")
+
+
+def test_the_guards_find_broken_links(tmp_path):
+    (tmp_path / "there.md").touch()
+    text = "[a](there.md) [b](there.md#part) [c](https://x.y/z) [d](#part) `[e](code.md)` ![f](%s)"
+    assert broken_links(text % "there.md", tmp_path) == []
+    assert broken_links(text % "gone.png", tmp_path) == ["gone.png"]
+    assert broken_links('<img src="gone.svg" alt="">', tmp_path) == ["gone.svg"]
