@@ -51,7 +51,7 @@ def parse_arguments(argv=None):
     budget.add_argument("--minutes", type=positive(float), help="length of training on this machine (default 2)")
     budget.add_argument("--steps", type=positive(int), help="length of training in optimiser steps")
     parser.add_argument("--size", default="nano", choices=SIZES, help="encoder size (default nano)")
-    parser.add_argument("--weight", type=float, default=recipe.WEIGHT, help="of the variance/covariance term; 0: plain")
+    parser.add_argument("--weight", type=float, help="of the variance/covariance term (default: the recipe's)")
     parser.add_argument("--published", action="store_true", help="the published masks, momentum and weight 0")
     parser.add_argument("--batch-size", type=positive(int), default=recipe.TRAINING["batch_size"])
     parser.add_argument("--lr", type=positive(float), default=recipe.TRAINING["lr"], help="peak learning rate")
@@ -64,7 +64,7 @@ def parse_arguments(argv=None):
     arguments = parser.parse_args(argv)
     if arguments.minutes is None and arguments.steps is None:
         arguments.minutes = 2.0
-    if arguments.weight < 0:
+    if arguments.weight is not None and arguments.weight < 0:
         parser.error(f"argument --weight: must be 0 or more, got {arguments.weight}")
     if arguments.resume and arguments.steps is None:
         parser.error("argument --resume: also give --steps, the number that the first run printed")
@@ -157,7 +157,8 @@ def main(argv=None):
     except (DataUnavailable, DataCorrupt, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    weight = 0.0 if arguments.published else arguments.weight
+    weight = recipe.weight(train) if arguments.weight is None else arguments.weight
+    weight = 0.0 if arguments.published else weight
     settings = {**recipe.TRAINING, "batch_size": arguments.batch_size, "lr": arguments.lr, "seed": arguments.seed,
                 "precision": arguments.precision}  # fmt: skip
     masks = recipe.masks

@@ -1,4 +1,4 @@
-"""The mask sampler: properties that hold for every request it accepts, and a reason for every one it refuses."""
+"""The mask sampler: what holds for every request it accepts, and a reason for every one it refuses."""
 
 import itertools
 import math
@@ -41,7 +41,7 @@ def seeded(seed):
 
 
 def fitted(area, ratio, grid):
-    """A rectangle of this area and rows / columns; where it does not fit, one side is cut and the other grows."""
+    """A rectangle of this area and rows / columns; where one side is cut, the other grows."""
     rows, columns = grid
     h, w = math.sqrt(area * ratio), math.sqrt(area / ratio)
     if h > rows:
@@ -68,8 +68,8 @@ def sampled_sizes(grid, scale, aspect, steps=24):
 def is_legal(size, grid, scale, aspect, slack=1e-6):
     """Can some area and ratio within the ranges round to this size? Exact, apart from `slack`.
 
-    With p = log height and q = log width before rounding, area and ratio bound p + q and p - q, the size bounds p
-    and q: two rectangles, one turned by 45 degrees. They meet exactly if no side of either separates them.
+    With p = log height and q = log width before rounding, area and ratio bound p + q and p - q, the size
+    bounds p and q: two rectangles, one turned by 45 degrees. They meet if no side of either separates them.
     """
     (h, w), (rows, columns) = size, grid
     n = rows * columns
@@ -103,13 +103,13 @@ def is_legal(size, grid, scale, aspect, slack=1e-6):
     )
 
 
-def size_of(block, columns):
-    """(h, w) of a list of tokens that must be exactly a full rectangle."""
-    rows = sorted({token // columns for token in block})
-    cols = sorted({token % columns for token in block})
-    rectangle = [r * columns + c for r in range(rows[0], rows[-1] + 1) for c in range(cols[0], cols[-1] + 1)]
-    assert block == rectangle, f"{block} is not a full block on a grid {columns} wide"
-    return len(rows), len(cols)
+def sizes_of(blocks, columns):
+    """The sizes (h, w) of sorted blocks [count, K], each of which must be exactly a full rectangle."""
+    rows, cols = blocks // columns, blocks % columns
+    h, w = (places.amax(dim=1) - places.amin(dim=1) + 1 for places in (rows, cols))
+    # without duplicates, K patches inside a frame of h w = K places fill it
+    assert (blocks.diff(dim=1) > 0).all() and (h * w == blocks.shape[1]).all(), "not a full block"
+    return set(zip(h.tolist(), w.tolist(), strict=True))
 
 
 # --- what every set of masks must satisfy ---
@@ -150,9 +150,13 @@ def test_whatever_is_accepted_is_kept(
     context_keep = None if context_share is None else max(1, round(context_share * n))
     least = context_keep or max(1, n // 16)
     request = dict(
-        n_targets=n_targets, target_scale=target_scale, target_aspect=target_aspect, context_scale=context_scale,
-        target_keep=target_keep, context_keep=context_keep,
-    )  # fmt: skip
+        n_targets=n_targets,
+        target_scale=target_scale,
+        target_aspect=target_aspect,
+        context_scale=context_scale,
+        target_keep=target_keep,
+        context_keep=context_keep,
+    )
     try:
         masks = block_masks(batch, grid, **request, generator=seeded(seed))
     except ValueError as error:
@@ -166,12 +170,13 @@ def test_whatever_is_accepted_is_kept(
     assert max(h * w for h, w in sampled_sizes(grid, target_scale, target_aspect)) + least <= n
     again = block_masks(batch, grid, **request, generator=seeded(seed))
     assert torch.equal(masks.context, again.context) and torch.equal(masks.targets, again.targets)
-    for masks in (masks, *(block_masks(batch, grid, **request, generator=seeded(seed + i)) for i in (1, 2))):
+    for i in range(3):
+        masks = block_masks(batch, grid, **request, generator=seeded(seed + i))
         check_masks(masks, batch, grid, n_targets)
         kept = masks.context.shape[1]
         assert kept == context_keep if context_keep else kept >= least
         if target_keep is None:
-            sizes = {size_of(block, grid[1]) for block in masks.targets.flatten(0, 1).tolist()}
+            sizes = sizes_of(masks.targets.flatten(0, 1), grid[1])
             assert len(sizes) == 1, f"one size per batch, got {sizes}"
             assert is_legal(sizes.pop(), grid, target_scale, target_aspect)
         else:
@@ -276,7 +281,7 @@ def test_coverage_in_2d_is_the_product_of_the_axes(grid, size):
     count = 40_000
     blocks = place_blocks(count, grid, size, seeded(0))
     assert blocks.shape == (count, size[0] * size[1])
-    assert size_of(blocks[0].tolist(), grid[1]) == size
+    assert sizes_of(blocks, grid[1]) == {size}
     measured = torch.bincount(blocks.flatten(), minlength=grid[0] * grid[1]) / count
     rows, columns = (torch.tensor(axis_coverage(n, k)) for n, k in zip(grid, size, strict=True))
     expected = (rows[:, None] * columns).flatten().clamp(max=1)
@@ -369,11 +374,16 @@ def test_make_room_leaves_other_images_alone():
 
 
 @settings(max_examples=60)
-@given(grid=st.one_of(GRIDS, LINES), batch=st.integers(1, 5), shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
-       seed=st.integers(0, 2**31))  # fmt: skip
-def test_random_masks(grid, batch, shares, seed):
+@given(
+    grid=st.one_of(GRIDS, LINES),
+    batch=st.integers(1, 5),
+    seen=st.floats(0, 1),
+    asked=st.floats(0, 1),
+    seed=st.integers(0, 2**31),
+)
+def test_random_masks(grid, batch, seen, asked, seed):
     n = grid[0] * grid[1]
-    seen, asked = (max(1, round(share * n)) for share in shares)
+    seen, asked = (max(1, round(share * n)) for share in (seen, asked))
     if seen + asked > n:
         with pytest.raises(ValueError, match=f"{seen}.*{asked}.*{n}"):
             random_masks(batch, grid, context_keep=seen, target_keep=asked)

@@ -200,7 +200,7 @@ def install(python, uv):
     command = [uv, "pip", "install", "--python", python, "-e", str(REPO)]
     # "auto" fetches PyTorch from its own server, and where there is no GPU a build of a tenth of the size. If
     # that server cannot be reached, do not insist: the ordinary build works too.
-    impatient = dict(os.environ, UV_HTTP_RETRIES="1", UV_HTTP_CONNECT_TIMEOUT="5")
+    impatient = dict(os.environ, UV_HTTP_RETRIES="2", UV_HTTP_CONNECT_TIMEOUT="5")
     if call(command + ["--torch-backend", "auto"], env=impatient) == 0:
         return True
     say("That did not work; once more with PyTorch's ordinary build.")

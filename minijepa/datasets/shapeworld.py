@@ -1,8 +1,8 @@
 """ShapeWorld: images made of known factors, for asking what a representation keeps and what it drops.
 
-By default an image shows four objects of one class, each in its own quarter and of its own colour, on a random
-background, under noise. What a hidden quarter shares with the others is the background and the shape, so in
-this world predicting representations has something to find.
+By default an image shows four objects of one class, each in its own quarter and of its own colour, on a
+random background, under noise. What a hidden quarter shares with the others is the background and the shape,
+so in this world predicting representations has something to find.
 
 Benchmark: 13,000 images/s of 32×32 at the defaults on one core (AMD EPYC), so a million takes 80 seconds.
 """
