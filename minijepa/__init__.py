@@ -14,7 +14,15 @@ from minijepa.losses import cosine, l1, l2, smooth_l1, variance_covariance
 from minijepa.jepa import JEPA, JEPAOutput, PixelTeacher
 from minijepa.augment import crop_flip
 from minijepa.collapse import content_share, position_std, rankme
-from minijepa.datasets import DataCorrupt, DataUnavailable, ImageData, cifar10, course_data, image_folder, shapeworld
+from minijepa.datasets import (
+    DataCorrupt,
+    DataUnavailable,
+    ImageData,
+    cifar10,
+    course_data,
+    image_folder,
+    shapeworld,
+)
 from minijepa.training import History, TrainingDiverged, fit
 from minijepa.probes import features, knn_probe, linear_probe, raw_pixels
 

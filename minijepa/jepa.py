@@ -42,7 +42,13 @@ class JEPA(nn.Module):
     """
 
     def __init__(
-        self, encoder, predictor, teacher=None, distance=smooth_l1, regulariser=variance_covariance, weight=0.0
+        self,
+        encoder,
+        predictor,
+        teacher=None,
+        distance=smooth_l1,
+        regulariser=variance_covariance,
+        weight=0.0,
     ):
         super().__init__()
         self.encoder = encoder

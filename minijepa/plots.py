@@ -34,7 +34,11 @@ def show(fig, alt, see=None):
     if "ipykernel" in sys.modules:
         from IPython.display import display
 
-        display({"image/png": buffer.getvalue(), "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
+        display(
+            {"image/png": buffer.getvalue(), "text/plain": alt},
+            raw=True,
+            metadata={"image/png": {"alt": alt}},
+        )
     else:
         print(alt)
     if see:
@@ -49,7 +53,9 @@ def to_numpy(image):
 def image_grid(images, columns=8, titles=None, scale=1.1):
     """Small images side by side. images: uint8 [N, 3, H, W]; titles: N strings or None."""
     rows = -(-len(images) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(columns * scale, rows * scale * (1.2 if titles else 1)), squeeze=False)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(columns * scale, rows * scale * (1.2 if titles else 1)), squeeze=False
+    )
     for ax in axes.flat:
         ax.axis("off")
     for i, image in enumerate(images):
@@ -75,7 +81,10 @@ def mask_gallery(images, masks, grid):
     m = masks.targets.shape[1]
     fig, axes = plt.subplots(len(images), 2 + m, figsize=(1.35 * (2 + m), 1.45 * len(images)), squeeze=False)
     for i, image in enumerate(images):
-        panels = [torch.ones(image.shape[1:], dtype=torch.bool), patch_mask(masks.context[i], grid, image.shape[1:])]
+        panels = [
+            torch.ones(image.shape[1:], dtype=torch.bool),
+            patch_mask(masks.context[i], grid, image.shape[1:]),
+        ]
         panels += [patch_mask(masks.targets[i, j], grid, image.shape[1:]) for j in range(m)]
         names = ["image", "context"] + [f"target {j + 1}" for j in range(m)]
         for ax, keep, name, colour in zip(axes[i], panels, names, [GREY, BLUE] + [RED] * m, strict=True):
@@ -92,7 +101,9 @@ def mask_gallery(images, masks, grid):
 def heatmaps(maps, label, low=0.0, high=None):
     """Numbers on patch grids side by side, one colour scale. maps: dict title -> [rows, columns]."""
     high = max(float(m.max()) for m in maps.values()) if high is None else high
-    fig, axes = plt.subplots(1, len(maps), figsize=(2.6 * len(maps) + 0.8, 2.8), squeeze=False, layout="constrained")
+    fig, axes = plt.subplots(
+        1, len(maps), figsize=(2.6 * len(maps) + 0.8, 2.8), squeeze=False, layout="constrained"
+    )
     for ax, (title, values) in zip(axes[0], maps.items(), strict=True):
         picture = ax.imshow(values, vmin=low, vmax=high, cmap="viridis")
         ax.set(xticks=[], yticks=[])
@@ -106,7 +117,15 @@ def curves(lines, xlabel, ylabel, baselines=None, title=None, ax=None):
     fig, ax = (ax.figure, ax) if ax is not None else plt.subplots(figsize=(6.2, 3.6), layout="constrained")
     for i, (name, (x, y)) in enumerate(lines.items()):
         few = len(x) <= 30  # markers on every point of a long curve would hide it
-        ax.plot(x, y, color=PALETTE[(4 + i) % 8], ls=LINES[i], marker=MARKERS[i] if few else None, ms=5, label=name)
+        ax.plot(
+            x,
+            y,
+            color=PALETTE[(4 + i) % 8],
+            ls=LINES[i],
+            marker=MARKERS[i] if few else None,
+            ms=5,
+            label=name,
+        )
     for i, (name, y) in enumerate((baselines or {}).items()):
         ax.axhline(y, color=GREY, ls=LINES[1 + i], lw=1.2, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
@@ -123,7 +142,15 @@ def probe_bars(table, chance=None, title=None):
     for j, probe in enumerate(probes):
         x = np.arange(len(table)) + (j - (len(probes) - 1) / 2) * width
         values = [row[probe] for row in table.values()]
-        ax.bar(x, values, width, label=probe, color=PALETTE[(4, 0, 2)[j % 3]], hatch=("", "//", "..")[j % 3], edgecolor="white")
+        ax.bar(
+            x,
+            values,
+            width,
+            label=probe,
+            color=PALETTE[(4, 0, 2)[j % 3]],
+            hatch=("", "//", "..")[j % 3],
+            edgecolor="white",
+        )
         for xi, value in zip(x, values, strict=True):
             ax.text(xi, value, f"{value:.2f}", ha="center", va="bottom", fontsize=8)
     if chance is not None:
@@ -170,7 +197,12 @@ def neighbours(queries, found, titles):
     queries: uint8 [Q, 3, H, W]; found: dict name -> uint8 [Q, k, 3, H, W]; titles: name of each query's class.
     """
     k = next(iter(found.values())).shape[1]
-    fig, axes = plt.subplots(len(queries), 1 + k * len(found), figsize=(0.85 * (1.2 + k * len(found)), 0.95 * len(queries)), squeeze=False)
+    fig, axes = plt.subplots(
+        len(queries),
+        1 + k * len(found),
+        figsize=(0.85 * (1.2 + k * len(found)), 0.95 * len(queries)),
+        squeeze=False,
+    )
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
     for i, query in enumerate(queries):
@@ -225,11 +257,15 @@ def jepa_diagram():
     ax.axis("off")
 
     def box(x, y, w, h, text, colour):
-        ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.08", fc=colour + "33", ec=colour, lw=1.8))
+        ax.add_patch(
+            FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.08", fc=colour + "33", ec=colour, lw=1.8)
+        )
         ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", fontsize=9)
 
     def arrow(a, b, style="-"):
-        ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=12, color="#333333", ls=style, lw=1.3))
+        ax.add_patch(
+            FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=12, color="#333333", ls=style, lw=1.3)
+        )
 
     box(0.2, 2.6, 1.8, 1.4, "image\n$x$", GREY)
     box(3.2, 4.4, 3.2, 1.6, "context encoder\n$f_\\theta$ (kept patches)", BLUE)
@@ -243,9 +279,7 @@ def jepa_diagram():
     arrow((11.7, 5.2), (13.6, 4.1))
     ax.text(12.8, 5.0, "$\\hat s_y$", fontsize=10)
     arrow((6.5, 1.4), (13.5, 2.9))
-    ax.text(10.3, 1.7, "$s_y$ at the targets, no gradient", ha="center", fontsize=9)
+    ax.text(10.4, 1.25, "$s_y$ at the targets, no gradient", ha="center", fontsize=9)
     arrow((4.8, 4.3), (4.8, 2.3), "--")
     ax.text(4.95, 3.3, "slow copy (EMA)", va="center", fontsize=9)
     return fig
-
-

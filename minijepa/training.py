@@ -88,6 +88,10 @@ def fit(
         images=len(data),
     )  # fmt: skip
     check_settings(settings, checkpoint, resume)
+    if monitor_every < 1 or save_every < 1:
+        raise ValueError(
+            f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}"
+        )
     device = torch.device(device or next(model.parameters()).device)
     keep_freed_memory()
     model.to(device).train()
@@ -199,11 +203,17 @@ class BatchOrder:
 def check_settings(settings, checkpoint, resume):
     """Refuse what cannot be trained, with the number that is wrong."""
     if settings["steps"] < 1 or settings["batch_size"] < 1:
-        raise ValueError(f"steps and batch_size must be at least 1, got {settings['steps']} and {settings['batch_size']}")
+        raise ValueError(
+            f"steps and batch_size must be at least 1, got {settings['steps']} and {settings['batch_size']}"
+        )
     if settings["batch_size"] > settings["images"]:
-        raise ValueError(f"batch_size {settings['batch_size']} is more than the {settings['images']} images there are")
+        raise ValueError(
+            f"batch_size {settings['batch_size']} is more than the {settings['images']} images there are"
+        )
     if settings["accumulate"] < 1 or settings["batch_size"] % settings["accumulate"]:
-        raise ValueError(f"accumulate must divide batch_size {settings['batch_size']}, got {settings['accumulate']}")
+        raise ValueError(
+            f"accumulate must divide batch_size {settings['batch_size']}, got {settings['accumulate']}"
+        )
     if settings["precision"] not in ("float32", "bfloat16"):
         raise ValueError(f"precision must be 'float32' or 'bfloat16', got {settings['precision']!r}")
     if resume and not checkpoint:
@@ -236,10 +246,14 @@ def save_checkpoint(path, model, optimizer, settings, history):
 def load_checkpoint(path, model, optimizer, settings):
     """Put a saved run back into model and optimiser; returns its History. Raises ValueError for other settings."""
     content = torch.load(path, map_location="cpu", weights_only=True)
-    differ = {k: (content["settings"].get(k), v) for k, v in settings.items() if content["settings"].get(k) != v}
+    differ = {
+        k: (content["settings"].get(k), v) for k, v in settings.items() if content["settings"].get(k) != v
+    }
     if differ:
         changes = ", ".join(f"{k} was {old!r} and is now {new!r}" for k, (old, new) in differ.items())
-        raise ValueError(f"{path} belongs to a run with other settings ({changes}): use those, or another file")
+        raise ValueError(
+            f"{path} belongs to a run with other settings ({changes}): use those, or another file"
+        )
     model.load_state_dict(content["model"])
     optimizer.load_state_dict(content["optimizer"])
     return History(content["rows"])
@@ -247,7 +261,9 @@ def load_checkpoint(path, model, optimizer, settings):
 
 def live_front_end():
     """True where somebody watches: a terminal, or a notebook in JupyterLab or VS Code; False under tests."""
-    return sys.stderr.isatty() or any(name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_GPU"))
+    return sys.stderr.isatty() or any(
+        name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_GPU")
+    )
 
 
 def progress_bar(label, total, start=0):

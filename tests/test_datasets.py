@@ -600,7 +600,7 @@ def test_load_by_name(place, tmp_path):
         load("cifar10")
     train, heldout = load("shapeworld", train=30, heldout=20, size=24, seed=4)
     assert train.images.shape == (30, 3, 24, 24) and len(heldout) == 20
-    assert torch.equal(train.images, datasets.shapeworld(30, seed=4, size=24).images)
+    assert torch.equal(train.images, datasets.shapeworld(30, seed=4, size=24, colour="grey").images)
     assert not torch.equal(train.images[:20], heldout.images)
     write_binary(place, records())
     assert [len(part) for part in load("cifar10")] == [4 * FEW, FEW]

@@ -78,7 +78,9 @@ def textbook_step(jepa, optimizer, x, autocast):
     with autocast:
         with torch.no_grad():
             target = torch.nn.functional.layer_norm(jepa.teacher.encoder(x).float(), (192,))
-        tokens = gather_tokens(jepa.encoder.embed(x), masks.context)  # every patch embedded, then most thrown away
+        tokens = gather_tokens(
+            jepa.encoder.embed(x), masks.context
+        )  # every patch embedded, then most thrown away
         for block in jepa.encoder.blocks:
             tokens = block(tokens)
         context = jepa.encoder.norm(tokens)
@@ -119,7 +121,11 @@ def arm(name, seconds):
         keep_freed_memory()
         optimizer, step, masks = make_optimizer(jepa, 1e-3), our_step, our_masks
     else:
-        optimizer, step, masks = torch.optim.AdamW(copy.copy(list(jepa.parameters()))), textbook_step, textbook_masks
+        optimizer, step, masks = (
+            torch.optim.AdamW(copy.copy(list(jepa.parameters()))),
+            textbook_step,
+            textbook_masks,
+        )
     with FlopCounterMode(display=False) as counter:
         step(jepa, optimizer, x, autocast)
     result = {"images": BATCH * rate(lambda: step(jepa, optimizer, x, autocast), seconds)}
@@ -129,7 +135,9 @@ def arm(name, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=8.0, help="per measurement (default 8)")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     parser.add_argument("--arm", help=argparse.SUPPRESS)
@@ -137,14 +145,23 @@ def main():
     if arguments.arm:
         arm(arguments.arm, arguments.seconds)
         return
-    arms = ["peak-float32", "peak-bfloat16", "textbook-float32", "ours-float32", "textbook-bfloat16", "ours-bfloat16"]
+    arms = [
+        "peak-float32",
+        "peak-bfloat16",
+        "textbook-float32",
+        "ours-float32",
+        "textbook-bfloat16",
+        "ours-bfloat16",
+    ]
     best = {name: {} for name in arms}
     for _ in range(3):
         for name in arms:
             command = [sys.executable, __file__, "--arm", name, "--seconds", str(arguments.seconds / 3)]
             measured = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
             best[name] = {k: max(v, best[name].get(k, 0)) for k, v in measured.items()}
-    tokens = GRID[0] * GRID[1] + CONTEXT + N_TARGETS * (CONTEXT + SIZE[0] * SIZE[1])  # teacher, context, predictor
+    tokens = (
+        GRID[0] * GRID[1] + CONTEXT + N_TARGETS * (CONTEXT + SIZE[0] * SIZE[1])
+    )  # teacher, context, predictor
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}; matmul peak "
           f"{best['peak-float32']['flops'] / 1e9:.0f} GFLOP/s float32, {best['peak-bfloat16']['flops'] / 1e9:.0f} bfloat16")  # fmt: skip
     print(f"{'':<20}{'images/s':>10}{'tokens/s':>12}{'of peak':>10}{'masks/s':>12}")

@@ -39,8 +39,8 @@ def venv_python():
 
 
 def version_of(python):
-    """[major, minor, micro] as this interpreter says itself, None if it does not run or is a 32-bit one."""
-    code = "import sys; print(*(sys.version_info[:3] if sys.maxsize > 2**32 else ()))"
+    """[major, minor] as this interpreter says itself, None if it does not run or is a 32-bit one."""
+    code = "import sys; print(*(sys.version_info[:2] if sys.maxsize > 2**32 else ()))"
     try:
         out = subprocess.check_output([python, "-I", "-S", "-c", code], stderr=subprocess.DEVNULL, timeout=60)
         return [int(number) for number in out.split()] or None
@@ -70,13 +70,17 @@ def find_python():
 
 
 def fingerprint():
-    """Changes with the list of requirements."""
-    return hashlib.sha256((REPO / "pyproject.toml").read_bytes()).hexdigest()
+    """Changes with what is to be installed, not with the settings of the linter and the tests below that."""
+    project = (REPO / "pyproject.toml").read_text(encoding="utf-8").split("\n[tool.")[0]
+    return hashlib.sha256(project.encode("utf-8")).hexdigest()
 
 
 def entries(site):
-    """The names in the folder where packages live: one look at it tells that none was deleted."""
-    return sorted(name for name in os.listdir(site) if name != "__pycache__")
+    """The names in the folder where packages live: one look at it tells that none was deleted.
+
+    Without *.dist-info, whose names hold versions: a reader may upgrade a package by hand.
+    """
+    return sorted(name for name in os.listdir(site) if not name.endswith((".dist-info", "__pycache__")))
 
 
 def read_stamp():
@@ -156,10 +160,13 @@ def packages_folder(python):
 
 def create(base, uv):
     """A new .venv with nothing but pip, in place of whatever is there."""
-    if VENV.is_symlink() or VENV.is_file():
-        VENV.unlink()
-    elif VENV.exists():
-        shutil.rmtree(str(VENV))
+    try:
+        if VENV.is_symlink() or VENV.is_file():
+            VENV.unlink()
+        elif VENV.exists():
+            shutil.rmtree(str(VENV))
+    except OSError as error:
+        sys.exit(f"{error}\nClose what uses .venv (terminals, JupyterLab, an editor) and run it again.")
     if uv:
         command = [uv, "venv", "--quiet", "--seed", "--prompt", "minijepa", "--python", base, str(VENV)]
     elif works([base, "-c", "import venv, ensurepip"]):

@@ -1,4 +1,8 @@
-"""Which data a run uses: what the notebooks and the command line call."""
+"""Which data a run uses: what the notebooks and the command line call.
+
+ShapeWorld is drawn in grey here: with colours of their own for every object, colour is learned long before shape, and
+shape is what the probes ask for.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ def course_data(train: int = 10_000, heldout: int = 5_000) -> tuple[ImageData, I
         data = cifar10("train").subset(slice(train)), cifar10("heldout").subset(slice(heldout))
         print(f"data in use: CIFAR-10, {train:,} training and {heldout:,} held-out images")
     except DataUnavailable:
-        data = shapeworld(train, seed=0), shapeworld(heldout, seed=1)
+        data = shapeworld(train, seed=0, colour="grey"), shapeworld(heldout, seed=1, colour="grey")
         print(
             f"data in use: ShapeWorld (procedural), {train:,} training and {heldout:,} held-out images, "
             "because CIFAR-10 is neither on disk nor downloadable: to use it, run `python -m "
@@ -66,7 +70,8 @@ def load(
             raise ValueError(f"size is {size}; CIFAR-10's images have 32 pixels a side: leave size at 32")
         return cifar10("train").subset(slice(train)), cifar10("heldout").subset(slice(heldout))
     if str(data) == "shapeworld":
-        return shapeworld(train, seed=seed, size=size), shapeworld(heldout, seed=seed + 1, size=size)
+        grey = {"size": size, "colour": "grey"}
+        return shapeworld(train, seed=seed, **grey), shapeworld(heldout, seed=seed + 1, **grey)
     if not Path(data).expanduser().is_dir():
         raise ValueError(f"data is {str(data)!r}; expected 'cifar10', 'shapeworld' or the path of a folder")
     images = image_folder(data, size)

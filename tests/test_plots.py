@@ -1,0 +1,48 @@
+"""Each picture is drawn once, from plain tensors; what can be checked in numbers is."""
+
+import torch
+from matplotlib.figure import Figure
+
+from minijepa import plots, recipe
+
+
+def test_every_picture_is_a_figure():
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    masks = recipe.masks(4, torch.Generator().manual_seed(0))
+    tokens = torch.randn(4, 64, 96)
+    figures = [
+        plots.image_grid(images, columns=2, titles=["a", "b", "c", "d"]),
+        plots.mask_gallery(images, masks, recipe.GRID),
+        plots.heatmaps({"a": torch.rand(8, 8), "b": torch.rand(8, 8)}, "share"),
+        plots.curves({"a": ([1, 2], [0.1, 0.2])}, "step", "loss", {"level": 0.1}),
+        plots.probe_bars({"x": {"kNN": 0.1, "linear": 0.2}, "y": {"kNN": 0.3, "linear": 0.4}}, chance=0.1),
+        plots.patch_pca(images, {"encoder": tokens}, recipe.GRID),
+        plots.neighbours(images, {"a": images[:, None], "b": images[:, None]}, ["1", "2", "3", "4"]),
+        plots.jepa_diagram(),
+    ]
+    for figure in figures:
+        assert isinstance(figure, Figure)
+        plots.plt.close(figure)
+
+
+def test_patch_mask_marks_exactly_the_pixels_of_its_patches():
+    mask = plots.patch_mask(torch.tensor([0, 9]), (8, 8), (32, 32))
+    assert mask[:4, :4].all() and mask[4:8, 4:8].all() and mask.sum() == 32
+
+
+def test_principal_colours_find_a_planted_direction():
+    tokens = 0.01 * torch.randn(2, 64, 16, generator=torch.Generator().manual_seed(0))
+    tokens[:, :32, 3] += 5  # half of the tokens differ along one feature
+    colours = plots.principal_colours(tokens)
+    assert colours.min() >= 0 and colours.max() <= 1
+    first = colours[:, :, 0]
+    assert (first[:, :32].mean() - first[:, 32:].mean()).abs() > 0.9
+
+
+def test_outside_a_notebook_show_prints_its_sentences(capsys):
+    plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
+    assert capsys.readouterr().out == "A diagram.\nWhat to see: two paths.\n"
+
+
+def test_the_palette_is_okabe_and_itos_in_grey_distinct_by_more_than_colour():
+    assert len(set(plots.PALETTE)) == len(plots.LINES) == len(plots.MARKERS) == 8

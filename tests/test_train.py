@@ -1,0 +1,116 @@
+"""The command line, run for real on a small folder of images: results, pictures, usage messages, Ctrl-C, resume."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from minijepa import recipe, shapeworld, train
+from minijepa.probes import features, knn_probe
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Sixty drawn images in two class folders."""
+    root = tmp_path_factory.mktemp("images")
+    data = shapeworld(60, seed=0)
+    for i, image in enumerate(data.images):
+        place = root / ("even" if data.labels[i] % 2 == 0 else "odd")
+        place.mkdir(exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(place / f"{i:02d}.png")
+    return root
+
+
+def arguments(folder, out, *more):
+    return ["--data", str(folder), "--batch-size", "8", "--device", "cpu", "--out", str(out), *more]
+
+
+def test_a_run_writes_everything_and_the_numbers_are_those_of_the_saved_encoder(folder, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train.main(arguments(folder, out, "--steps", "4")) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    for word in ("raw pixels", "random-init", "I-JEPA", "kNN", "linear"):
+        assert word in printed.out
+    names = {path.name for path in out.iterdir()}
+    assert names == {"checkpoint.pt", "encoder.safetensors", "metrics.json", "curves.png", "patches.png"}
+
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["steps"] == 4 and metrics["seed"] == 0 and len(metrics["history"]) == 4
+    assert "--steps 4" in metrics["command"] and metrics["versions"]["torch"] == torch.__version__
+    encoder = recipe.build().encoder
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    encoder.load_state_dict(load_file(out / "encoder.safetensors"))
+    assert any(not torch.equal(before[name], value) for name, value in encoder.state_dict().items())
+    learn, heldout = train.load(str(folder))
+    score = knn_probe(features(encoder, learn), learn.labels, features(encoder, heldout), heldout.labels)
+    assert score == pytest.approx(metrics["probes"]["I-JEPA"]["kNN"])
+
+
+def test_resume_goes_on_and_an_earlier_run_is_not_overwritten(folder, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train.main(arguments(folder, out, "--steps", "3")) == 0
+    with pytest.raises(SystemExit) as stop:
+        train.main(arguments(folder, out, "--steps", "3"))
+    assert stop.value.code == 2 and "holds an earlier run" in capsys.readouterr().err
+    assert train.main(arguments(folder, out, "--steps", "3", "--resume")) == 0
+    assert (
+        train.main(arguments(folder, out, "--steps", "5", "--resume")) == 1
+    )  # other settings than the file's
+    assert "steps was 3 and is now 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["--minutes", "0"], "must be above 0"),
+        (["--minutes", "1", "--steps", "5"], "not allowed with"),
+        (["--size", "enormous"], "invalid choice"),
+        (["--weight", "-1"], "must be 0 or more"),
+        (["--device", "abacus"], "cannot be used here"),
+        (["--steps", "many"], "invalid int value"),
+    ],
+)
+def test_bad_arguments_get_a_usage_message(wrong, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train.main(wrong)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and words in error and error.startswith("usage:")
+
+
+def test_data_that_is_not_there_is_one_line_and_no_trace(tmp_path, capsys):
+    assert (
+        train.main(["--data", str(tmp_path / "nothing"), "--steps", "1", "--out", str(tmp_path / "o")]) == 1
+    )
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "Traceback" not in error and "nothing" in error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_keeps_what_was_learned(folder, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "minijepa.train", *arguments(folder, out, "--steps", "100000")]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "training for" not in run.stdout.readline():
+        assert run.poll() is None, run.stderr.read()
+    time.sleep(2)
+    run.send_signal(signal.SIGINT)
+    printed, error = run.communicate(timeout=120)
+    assert run.returncode == 0, error
+    assert "stopped after" in printed and "I-JEPA" in printed
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["interrupted"] and 0 < metrics["steps"] < 100000
+
+
+def test_minutes_become_steps_by_measuring_on_a_copy():
+    model, data = recipe.build(), shapeworld(64, seed=0)
+    before = [p.clone() for p in model.parameters()]
+    settings = {**recipe.TRAINING, "batch_size": 8}
+    assert train.steps_in(0.05, model, data, recipe.masks, settings, torch.device("cpu")) >= 10
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
