@@ -3,8 +3,6 @@
 The names below are in the order in which the course meets them; each comes from the file that explains it.
 """
 
-# ruff: noqa: I001 (the order is the course's, not the alphabet's)
-
 from minijepa.positions import sincos, sincos_1d, sincos_2d, sincos_3d
 from minijepa.vit import SIZES, ViT, count_parameters, gather_tokens, pool
 from minijepa.masking import Masks, block_masks, random_masks

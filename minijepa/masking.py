@@ -79,9 +79,7 @@ def block_masks(
         )
     h, w = draw_block_size(grid, target_scale, target_aspect, generator)
 
-    targets = place_blocks(batch * n_targets, grid, (h, w), generator).view(
-        batch, n_targets, h * w
-    )  # [B, M, h w]
+    targets = place_blocks(batch * n_targets, grid, (h, w), generator).view(batch, n_targets, h * w)  # [B, M, h w]
     block = place_blocks(batch, grid, draw_block_size(grid, context_scale, (1.0, 1.0), generator), generator)
     inside = torch.zeros(batch, n, dtype=torch.bool).scatter_(1, block, True)  # [B, N]: the context block
     free = inside.scatter(1, targets.flatten(1), False)  # [B, N]: context block minus all targets

@@ -64,9 +64,7 @@ def place(grid, size, generator=None):
     """The patches of a block at a random place, as a set; the last possible place is never drawn."""
     top = torch.randint(0, grid[0] - size[0], (1,), generator=generator).item()
     left = torch.randint(0, grid[1] - size[1], (1,), generator=generator).item()
-    return {
-        row * grid[1] + column for row in range(top, top + size[0]) for column in range(left, left + size[1])
-    }
+    return {row * grid[1] + column for row in range(top, top + size[0]) for column in range(left, left + size[1])}
 
 
 def place_context(grid, size, blocks, min_keep, generator=None):

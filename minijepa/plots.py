@@ -101,9 +101,7 @@ def mask_gallery(images, masks, grid):
 def heatmaps(maps, label, low=0.0, high=None):
     """Numbers on patch grids side by side, one colour scale. maps: dict title -> [rows, columns]."""
     high = max(float(m.max()) for m in maps.values()) if high is None else high
-    fig, axes = plt.subplots(
-        1, len(maps), figsize=(2.6 * len(maps) + 0.8, 2.8), squeeze=False, layout="constrained"
-    )
+    fig, axes = plt.subplots(1, len(maps), figsize=(2.6 * len(maps) + 0.8, 2.8), squeeze=False, layout="constrained")
     for ax, (title, values) in zip(axes[0], maps.items(), strict=True):
         picture = ax.imshow(values, vmin=low, vmax=high, cmap="viridis")
         ax.set(xticks=[], yticks=[])
@@ -257,15 +255,11 @@ def jepa_diagram():
     ax.axis("off")
 
     def box(x, y, w, h, text, colour):
-        ax.add_patch(
-            FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.08", fc=colour + "33", ec=colour, lw=1.8)
-        )
+        ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.08", fc=colour + "33", ec=colour, lw=1.8))
         ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", fontsize=9)
 
     def arrow(a, b, style="-"):
-        ax.add_patch(
-            FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=12, color="#333333", ls=style, lw=1.3)
-        )
+        ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=12, color="#333333", ls=style, lw=1.3))
 
     box(0.2, 2.6, 1.8, 1.4, "image\n$x$", GREY)
     box(3.2, 4.4, 3.2, 1.6, "context encoder\n$f_\\theta$ (kept patches)", BLUE)

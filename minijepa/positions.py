@@ -46,9 +46,7 @@ def sincos_3d(grid, dim):
     each axis the same share. Raises ValueError if dim is not a multiple of 8.
     """
     if dim % 8:
-        raise ValueError(
-            f"dim must be a multiple of 8 (time takes half, row and column a quarter), got {dim}"
-        )
+        raise ValueError(f"dim must be a multiple of 8 (time takes half, row and column a quarter), got {dim}")
     times, rows, columns = torch.meshgrid(*(torch.arange(n) for n in grid), indexing="ij")  # [T, H, W] each
     return torch.cat(
         [

@@ -40,9 +40,7 @@ class Predictor(nn.Module):
         b, m, k = masks.targets.shape
         seen = self.embed(context) + self.pos_embed[masks.context]  # [B, K_c, width]
         asked = self.mask_token + self.pos_embed[masks.targets]  # [B, M, K_t, width]
-        x = torch.cat(
-            [repeat(seen, "b n d -> (b m) n d", m=m), rearrange(asked, "b m k d -> (b m) k d")], dim=1
-        )
+        x = torch.cat([repeat(seen, "b n d -> (b m) n d", m=m), rearrange(asked, "b m k d -> (b m) k d")], dim=1)
         for block in self.blocks:
             x = block(x)  # [B * M, K_c + K_t, width]
         x = self.proj(self.norm(x[:, -k:]))  # [B * M, K_t, out_dim]

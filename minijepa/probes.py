@@ -27,9 +27,7 @@ def features(encoder, data, *, layers="last", batch_size=100, device=None):
     for index in torch.arange(len(data)).split(batch_size):
         x = data.floats(index, device)  # [B, C, H, W]
         outputs = encoder.layers(x) if layers == "all" else [encoder(x)]  # each [B, N, D]
-        chunks.append(
-            torch.cat([pool(tokens) for tokens in outputs], dim=1).float().cpu()
-        )  # [B, D] or [B, L D]
+        chunks.append(torch.cat([pool(tokens) for tokens in outputs], dim=1).float().cpu())  # [B, D] or [B, L D]
     encoder.train(training)
     return torch.cat(chunks)
 

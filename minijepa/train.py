@@ -48,26 +48,18 @@ def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(prog="python -m minijepa.train", description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", default="cifar10", help="cifar10, shapeworld, or a folder of images")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument(
-        "--minutes", type=positive(float), help="length of training on this machine (default 2)"
-    )
+    budget.add_argument("--minutes", type=positive(float), help="length of training on this machine (default 2)")
     budget.add_argument("--steps", type=positive(int), help="length of training in optimiser steps")
     parser.add_argument("--size", default="nano", choices=SIZES, help="encoder size (default nano)")
-    parser.add_argument(
-        "--weight", type=float, default=recipe.WEIGHT, help="of the variance/covariance term; 0: plain"
-    )
+    parser.add_argument("--weight", type=float, default=recipe.WEIGHT, help="of the variance/covariance term; 0: plain")
     parser.add_argument("--published", action="store_true", help="the published masks, momentum and weight 0")
     parser.add_argument("--batch-size", type=positive(int), default=recipe.TRAINING["batch_size"])
-    parser.add_argument(
-        "--lr", type=positive(float), default=recipe.TRAINING["lr"], help="peak learning rate"
-    )
+    parser.add_argument("--lr", type=positive(float), default=recipe.TRAINING["lr"], help="peak learning rate")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: the best there is)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--labels", type=positive(int), default=10_000, help="labelled images for the probes")
-    parser.add_argument(
-        "--out", type=Path, default=None, help="folder for the results (default runs/DATA-seedN)"
-    )
+    parser.add_argument("--out", type=Path, default=None, help="folder for the results (default runs/DATA-seedN)")
     parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --out")
     arguments = parser.parse_args(argv)
     if arguments.minutes is None and arguments.steps is None:
@@ -86,9 +78,7 @@ def parse_arguments(argv=None):
         arguments.device = torch.device(arguments.device or best_device())
         torch.zeros(1, device=arguments.device)
     except (RuntimeError, AssertionError) as error:
-        parser.error(
-            f"argument --device: {arguments.device} cannot be used here ({str(error).splitlines()[0]})"
-        )
+        parser.error(f"argument --device: {arguments.device} cannot be used here ({str(error).splitlines()[0]})")
     return arguments
 
 
@@ -140,11 +130,7 @@ def print_table(table):
 
 def hardware(device):
     """What the run ran on."""
-    name = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or platform.machine()
-    )
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {"device": str(device), "processor": name, "threads": torch.get_num_threads(), "cores": os.cpu_count(),
             "system": platform.platform()}  # fmt: skip
 
@@ -152,9 +138,7 @@ def hardware(device):
 def draw(out, history, table, encoder, data):
     """curves.png: loss and monitors; patches.png: the first principal components of patch tokens."""
     fig, axes = plots.plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
-    plots.curves(
-        {"loss": history.curve("loss")}, "step", "loss", ax=axes[0], title="not a measure of quality"
-    )
+    plots.curves({"loss": history.curve("loss")}, "step", "loss", ax=axes[0], title="not a measure of quality")
     monitors = {name: history.curve(name) for name in ("target_std", "content_share")}
     plots.curves(monitors, "step", "monitor", ax=axes[1], title="0 would be collapse")
     for name, marker in zip(("kNN", "linear"), "os", strict=True):
@@ -185,7 +169,8 @@ def main(argv=None):
     random_init = copy.deepcopy(jepa.encoder).eval()
     print(f"{train.name}: {len(train):,} images to learn from, {len(heldout):,} held out")
     print(
-        f"ViT-{arguments.size}, {count_parameters(jepa.encoder):,} parameters, {arguments.device}, seed {arguments.seed}"
+        f"ViT-{arguments.size}, {count_parameters(jepa.encoder):,} parameters, "
+        f"{arguments.device}, seed {arguments.seed}"
     )
 
     try:
@@ -200,9 +185,7 @@ def main(argv=None):
     seconds = time.perf_counter() - start
     done = len(history.rows)
     if history.interrupted:
-        print(
-            f"stopped after {done} of {steps} steps; go on with --resume --steps {steps} --out {arguments.out}"
-        )
+        print(f"stopped after {done} of {steps} steps; go on with --resume --steps {steps} --out {arguments.out}")
 
     print("probing (frozen features, scored on held-out images) ...")
     encoders = {"random-init": random_init, "I-JEPA": jepa.target_encoder}
@@ -229,9 +212,7 @@ def main(argv=None):
         metadata={"size": arguments.size, "img_size": "32", "patch_size": "4"},
     )
     draw(arguments.out, history, table, encoder, heldout)
-    print(
-        f"written to {arguments.out}: checkpoint.pt, encoder.safetensors, metrics.json, curves.png, patches.png"
-    )
+    print(f"written to {arguments.out}: checkpoint.pt, encoder.safetensors, metrics.json, curves.png, patches.png")
     return 0
 
 

@@ -89,9 +89,7 @@ def fit(
     )  # fmt: skip
     check_settings(settings, checkpoint, resume)
     if monitor_every < 1 or save_every < 1:
-        raise ValueError(
-            f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}"
-        )
+        raise ValueError(f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}")
     device = torch.device(device or next(model.parameters()).device)
     keep_freed_memory()
     model.to(device).train()
@@ -125,8 +123,8 @@ def fit(
                 loss += part.item()
                 if not math.isfinite(loss):
                     raise TrainingDiverged(
-                        f"the loss became {loss} at step {step + 1} of {steps} (lr {rate:.2e}); the parameters are those "
-                        f"after step {step}. Lower lr (now {lr:.1e}), lengthen warmup, or use precision='float32'"
+                        f"the loss became {loss} at step {step + 1} of {steps} (lr {rate:.2e}); the parameters are "
+                        f"those after step {step}. Lower lr (now {lr:.1e}), lengthen warmup, or use precision='float32'"
                     )
                 part.backward()
             optimizer.step()
@@ -207,13 +205,9 @@ def check_settings(settings, checkpoint, resume):
             f"steps and batch_size must be at least 1, got {settings['steps']} and {settings['batch_size']}"
         )
     if settings["batch_size"] > settings["images"]:
-        raise ValueError(
-            f"batch_size {settings['batch_size']} is more than the {settings['images']} images there are"
-        )
+        raise ValueError(f"batch_size {settings['batch_size']} is more than the {settings['images']} images there are")
     if settings["accumulate"] < 1 or settings["batch_size"] % settings["accumulate"]:
-        raise ValueError(
-            f"accumulate must divide batch_size {settings['batch_size']}, got {settings['accumulate']}"
-        )
+        raise ValueError(f"accumulate must divide batch_size {settings['batch_size']}, got {settings['accumulate']}")
     if settings["precision"] not in ("float32", "bfloat16"):
         raise ValueError(f"precision must be 'float32' or 'bfloat16', got {settings['precision']!r}")
     if resume and not checkpoint:
@@ -246,14 +240,10 @@ def save_checkpoint(path, model, optimizer, settings, history):
 def load_checkpoint(path, model, optimizer, settings):
     """Put a saved run back into model and optimiser; returns its History. Raises ValueError for other settings."""
     content = torch.load(path, map_location="cpu", weights_only=True)
-    differ = {
-        k: (content["settings"].get(k), v) for k, v in settings.items() if content["settings"].get(k) != v
-    }
+    differ = {k: (content["settings"].get(k), v) for k, v in settings.items() if content["settings"].get(k) != v}
     if differ:
         changes = ", ".join(f"{k} was {old!r} and is now {new!r}" for k, (old, new) in differ.items())
-        raise ValueError(
-            f"{path} belongs to a run with other settings ({changes}): use those, or another file"
-        )
+        raise ValueError(f"{path} belongs to a run with other settings ({changes}): use those, or another file")
     model.load_state_dict(content["model"])
     optimizer.load_state_dict(content["optimizer"])
     return History(content["rows"])
@@ -261,9 +251,7 @@ def load_checkpoint(path, model, optimizer, settings):
 
 def live_front_end():
     """True where somebody watches: a terminal, or a notebook in JupyterLab or VS Code; False under tests."""
-    return sys.stderr.isatty() or any(
-        name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_GPU")
-    )
+    return sys.stderr.isatty() or any(name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_GPU"))
 
 
 def progress_bar(label, total, start=0):

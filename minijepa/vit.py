@@ -14,7 +14,8 @@ from torch import nn
 
 from minijepa.positions import sincos
 
-# name: (width D, blocks L, heads, hidden units of the MLP per unit of width). "nano" is this course's own, for two CPU cores.
+# name: (width D, blocks L, heads, hidden units of the MLP per unit of width).
+# "nano" is this course's own, for two CPU cores.
 SIZES = {
     "nano": (96, 4, 3, 4),
     "tiny": (192, 12, 3, 4),
@@ -40,9 +41,7 @@ class Attention(nn.Module):
     def __init__(self, dim, heads):
         super().__init__()
         if dim % heads:
-            raise ValueError(
-                f"the width must be a multiple of the number of heads, got width {dim} and {heads} heads"
-            )
+            raise ValueError(f"the width must be a multiple of the number of heads, got width {dim} and {heads} heads")
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
@@ -133,9 +132,7 @@ class ViT(nn.Module):
         patch_size = (patch_size,) * 2 if isinstance(patch_size, int) else tuple(patch_size)
         img_size = (img_size,) * len(patch_size) if isinstance(img_size, int) else tuple(img_size)
         if len(img_size) != len(patch_size) or any(s % p for s, p in zip(img_size, patch_size, strict=False)):
-            raise ValueError(
-                f"patches of {patch_size} pixels must tile an image of {img_size}: give divisors"
-            )
+            raise ValueError(f"patches of {patch_size} pixels must tile an image of {img_size}: give divisors")
         self.grid = tuple(s // p for s, p in zip(img_size, patch_size, strict=True))
         self.dim, self.img_size = dim, img_size
         self.patch_embed = PatchEmbed(patch_size, in_chans, dim)
@@ -147,9 +144,7 @@ class ViT(nn.Module):
     def embed(self, x, keep=None):
         """Patches to tokens with positions. x: [B, C, H, W]; keep: int64 [B, K] or None. Returns [B, K or N, D]."""
         if tuple(x.shape[2:]) != self.img_size:
-            raise ValueError(
-                f"this encoder was built for images of {self.img_size} pixels, got {tuple(x.shape[2:])}"
-            )
+            raise ValueError(f"this encoder was built for images of {self.img_size} pixels, got {tuple(x.shape[2:])}")
         tokens = self.patch_embed(x, keep)  # [B, K, D]
         return tokens + (self.pos_embed if keep is None else self.pos_embed[keep])
 

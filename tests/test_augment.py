@@ -53,9 +53,7 @@ def test_a_crop_is_a_rectangle_inside_the_image():
     x = ramps(500)
     y = crop_flip(x, seeded(0), scale=(0.3, 0.8), aspect=(0.75, 4 / 3))
     for channel, still in ((0, 1), (1, 2)):
-        assert (
-            inner(y)[:, channel].diff(dim=still).abs().max() < 1e-4
-        )  # rows along columns, columns along rows
+        assert inner(y)[:, channel].diff(dim=still).abs().max() < 1e-4  # rows along columns, columns along rows
     slopes = inner(y)[:, 0].diff(dim=2)
     assert (slopes.amax(dim=(1, 2)) - slopes.amin(dim=(1, 2))).max() < 1e-4
     width, height, cx, cy = extents(y)

@@ -36,9 +36,7 @@ def levels(facts):
 # --- packages ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("older", "newer"), [("2.9", "2.10"), ("2.9.1", "2.10"), ("0.29", "1"), ("8.1.9", "8.1.10")]
-)
+@pytest.mark.parametrize(("older", "newer"), [("2.9", "2.10"), ("2.9.1", "2.10"), ("0.29", "1"), ("8.1.9", "8.1.10")])
 def test_versions_compare_as_numbers(older, newer):
     assert check.release(older) < check.release(newer)
 

@@ -63,9 +63,7 @@ def place(tmp_path, monkeypatch):
 def records(seed=0):
     """For each file labels [FEW] and images [FEW, 3, 32, 32], random."""
     rng = np.random.default_rng(seed)
-    return {
-        name: (rng.integers(0, 10, FEW), rng.integers(0, 256, (FEW, 3, 32, 32), np.uint8)) for name in NAMES
-    }
+    return {name: (rng.integers(0, 10, FEW), rng.integers(0, 256, (FEW, 3, 32, 32), np.uint8)) for name in NAMES}
 
 
 def write_binary(place, content):
@@ -314,9 +312,7 @@ def test_the_real_files():
         raw = (find_cifar10() / "data_batch_1.bin").read_bytes()
         want = collections.Counter(raw[::3073])
         assert torch.bincount(train.labels[:10_000]).tolist() == [want[label] for label in range(10)]
-        assert train.images[0].sum((1, 2)).tolist() == [
-            sum(raw[1 + 1024 * c : 1025 + 1024 * c]) for c in range(3)
-        ]
+        assert train.images[0].sum((1, 2)).tolist() == [sum(raw[1 + 1024 * c : 1025 + 1024 * c]) for c in range(3)]
 
 
 # --- no network, downloads ----------------------------------------------------------------------------------
@@ -442,9 +438,7 @@ download.download_cifar10([Path(sys.argv[1])], "cifar-10-batches-py")
 def test_the_first_folder_that_can_be_written_is_taken(site, tmp_path):
     blocked = tmp_path / "a file"
     blocked.write_text("")
-    assert (
-        download.download_cifar10([blocked / "data", tmp_path / "free"], PYTHON) == tmp_path / "free" / PYTHON
-    )
+    assert download.download_cifar10([blocked / "data", tmp_path / "free"], PYTHON) == tmp_path / "free" / PYTHON
     with pytest.raises(OSError):
         download.download_cifar10([blocked / "data"], PYTHON)
 

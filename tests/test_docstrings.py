@@ -79,16 +79,12 @@ def test_every_public_name_has_a_docstring(name):
     thing = getattr(minijepa, name)
     if callable(thing) or inspect.ismodule(thing):
         docstring = thing.__doc__ or ""
-        assert docstring.strip() and not docstring.startswith(f"{name}("), (
-            f"minijepa.{name} needs a docstring"
-        )
+        assert docstring.strip() and not docstring.startswith(f"{name}("), f"minijepa.{name} needs a docstring"
 
 
 def test_all_names_what_the_package_offers():
     assert len(minijepa.__all__) == len(set(minijepa.__all__))
-    assert {"ViT", "block_masks", "Predictor", "EMATeacher", "JEPA", "fit", "linear_probe"} <= set(
-        minijepa.__all__
-    )
+    assert {"ViT", "block_masks", "Predictor", "EMATeacher", "JEPA", "fit", "linear_probe"} <= set(minijepa.__all__)
 
 
 @ALL
@@ -106,9 +102,7 @@ def test_tensor_arguments_have_shapes(file, name, node, docs):
     tensors = parameters(node) & TENSORS
     if not tensors or (file, name.split(".")[0]) in NOT_TENSORS:
         pytest.skip("takes no tensor")
-    assert SHAPE.search("\n".join(docs)), (
-        f"{file}: {name} takes {sorted(tensors)}: state the shape in [brackets]"
-    )
+    assert SHAPE.search("\n".join(docs)), f"{file}: {name} takes {sorted(tensors)}: state the shape in [brackets]"
 
 
 @ALL

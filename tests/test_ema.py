@@ -46,9 +46,7 @@ def test_momentum_one_stands_still_and_zero_copies(encoder):
     teacher.update(encoder, 1)
     assert all(torch.equal(a, b) for a, b in zip(teacher.encoder.parameters(), before, strict=True))
     teacher.update(encoder, 0)
-    assert all(
-        torch.equal(a, b) for a, b in zip(teacher.encoder.parameters(), encoder.parameters(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(teacher.encoder.parameters(), encoder.parameters(), strict=True))
 
 
 def test_the_student_is_copied_and_never_changed(encoder):
@@ -66,9 +64,7 @@ def test_the_student_is_copied_and_never_changed(encoder):
 
 def test_targets_are_normalised_and_without_gradient(encoder):
     with torch.no_grad():
-        encoder.norm.weight.uniform_(
-            0.2, 3
-        )  # the encoder's own last LayerNorm must not matter to the statistics
+        encoder.norm.weight.uniform_(0.2, 3)  # the encoder's own last LayerNorm must not matter to the statistics
         encoder.norm.bias.normal_()
     teacher = EMATeacher(encoder)
     x = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)

@@ -24,9 +24,7 @@ def make(weight=0.0, distance=smooth_l1, teacher=None, out_dim=None, **kwargs):
     torch.manual_seed(0)
     encoder = ViT(8, 2, dim=24, depth=2, heads=3)
     predictor = Predictor(24, GRID, width=12, depth=1, heads=3, out_dim=out_dim)
-    model = JEPA(
-        encoder, predictor, teacher=teacher and teacher(encoder), distance=distance, weight=weight, **kwargs
-    )
+    model = JEPA(encoder, predictor, teacher=teacher and teacher(encoder), distance=distance, weight=weight, **kwargs)
     with torch.no_grad():  # a teacher that is not the student, as after some steps
         for i, p in enumerate(model.teacher.parameters()):
             p.add_(0.05 * torch.randn(p.shape, generator=seeded(i)))
@@ -62,9 +60,7 @@ def by_hand(model, x, masks):
             for block in p.blocks:
                 sequence = block(sequence)
             prediction = p.proj(p.norm(sequence))[0, -len(target) :]
-            energies.append(
-                torch.stack([model.distance(prediction[i], s_y[0, j]) for i, j in enumerate(target)])
-            )
+            energies.append(torch.stack([model.distance(prediction[i], s_y[0, j]) for i, j in enumerate(target)]))
     loss = torch.stack(energies).mean()
     if model.weight:
         loss = loss + model.weight * variance_covariance(torch.stack([c.mean(dim=0) for c in contexts]))

@@ -93,9 +93,7 @@ def test_variance_covariance_by_hand():
     assert variance_covariance(constant).item() == pytest.approx(1 - 0.01)  # 1 - sqrt(1e-4), no covariance
     column = torch.tensor([-3.0, -1.0, 1.0, 3.0])  # variance 20 / 3
     assert variance_covariance(column[:, None]).item() == 0
-    assert variance_covariance(torch.stack([column, column], 1)).item() == pytest.approx(
-        (20 / 3) ** 2, rel=1e-5
-    )
+    assert variance_covariance(torch.stack([column, column], 1)).item() == pytest.approx((20 / 3) ** 2, rel=1e-5)
     other = torch.tensor([3.0, -3.0, -3.0, 3.0])  # uncorrelated with the column
     assert variance_covariance(torch.stack([column, other], 1)).item() == pytest.approx(0, abs=1e-6)
 

@@ -213,9 +213,7 @@ def test_block_sizes_are_legal_and_below_the_bound(grid, scale, aspect, seed):
 def test_a_full_context_block_is_the_whole_grid(grid):
     """A share is kept on grids that are not square too: there a square of that area would not fit."""
     assert draw_block_size(grid, (1.0, 1.0), (1.0, 1.0), seeded(0)) == grid
-    areas = {
-        math.prod(draw_block_size(grid, (0.5, 0.5), (r, r), seeded(0))) for r in (0.01, 0.3, 1.0, 3.0, 100.0)
-    }
+    areas = {math.prod(draw_block_size(grid, (0.5, 0.5), (r, r), seeded(0))) for r in (0.01, 0.3, 1.0, 3.0, 100.0)}
     n = math.prod(grid)
     assert all(abs(area - n / 2) <= 0.5 * max(grid) for area in areas)
 
@@ -225,9 +223,7 @@ def test_size_and_aspect_are_independent_and_fill_their_ranges():
     sizes = [draw_block_size((64, 64), (0.1, 0.4), (0.5, 2.0), generator) for _ in range(4000)]
     h, w = torch.tensor(sizes, dtype=torch.float64).T
     area, ratio = h * w / 64**2, h / w
-    assert (
-        abs(area.mean() - 0.25) < 0.006 and abs(ratio.mean() - 1.25) < 0.03
-    )  # means of uniform numbers, 4 sigma
+    assert abs(area.mean() - 0.25) < 0.006 and abs(ratio.mean() - 1.25) < 0.03  # means of uniform numbers, 4 sigma
     assert abs(area.var() - 0.3**2 / 12) < 0.0006 and abs(ratio.var() - 1.5**2 / 12) < 0.02
     assert abs(torch.corrcoef(torch.stack([area, ratio]))[0, 1]) < 0.07
 
@@ -274,9 +270,7 @@ def test_coverage_is_more_even_than_with_uniform_starts(length, block):
     assert min(c) > 1.8 * min(uniform) and max(c) / min(c) < 0.75 * max(uniform) / min(uniform)
 
 
-@pytest.mark.parametrize(
-    ("grid", "size"), [((8, 8), (3, 4)), ((6, 10), (4, 2)), ((5, 7), (5, 1)), ((4, 4), (4, 4))]
-)
+@pytest.mark.parametrize(("grid", "size"), [((8, 8), (3, 4)), ((6, 10), (4, 2)), ((5, 7), (5, 1)), ((4, 4), (4, 4))])
 def test_coverage_in_2d_is_the_product_of_the_axes(grid, size):
     count = 40_000
     blocks = place_blocks(count, grid, size, seeded(0))
@@ -300,9 +294,7 @@ def profiles(index, grid):
 def test_every_patch_is_target_and_context_about_equally_often(grid, keep):
     """Also after shortening: what is left of contexts and targets must not lean to any side."""
     generator = seeded(1)
-    masks = [
-        block_masks(64, grid, context_keep=keep, target_keep=keep, generator=generator) for _ in range(60)
-    ]
+    masks = [block_masks(64, grid, context_keep=keep, target_keep=keep, generator=generator) for _ in range(60)]
     for index in (
         torch.cat([m.targets.flatten() for m in masks]),
         torch.cat([m.context.flatten() for m in masks]),
@@ -319,9 +311,7 @@ def test_target_keep_picks_any_part_of_a_block():
     assert masks.targets.shape == (500, 4, 5)
     rows, columns = masks.targets // 8, masks.targets % 8
     for places in (rows, columns):
-        assert (
-            places.amax(dim=2) - places.amin(dim=2)
-        ).max() == 3  # within a 4 x 4 block, and up to its ends
+        assert (places.amax(dim=2) - places.amin(dim=2)).max() == 3  # within a 4 x 4 block, and up to its ends
     assert block_masks(2, grid, **request, target_keep=99, generator=seeded(0)).targets.shape[2] == 16
 
 
@@ -341,9 +331,7 @@ def room(targets, inside, least):
     free = inside.scatter(1, targets.flatten(1), False)
     before = targets.clone(), inside.clone(), free.clone()
     moved, left = make_room(targets, inside, free, least)
-    assert all(torch.equal(a, b) for a, b in zip(before, (targets, inside, free), strict=True)), (
-        "arguments changed"
-    )
+    assert all(torch.equal(a, b) for a, b in zip(before, (targets, inside, free), strict=True)), "arguments changed"
     return moved.tolist(), [row.nonzero().flatten().tolist() for row in left]
 
 

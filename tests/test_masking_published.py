@@ -46,9 +46,7 @@ def simulated_size(grid, scale, aspect, u):
 
 def simulated_block(grid, size, rng):
     top, left = rng.randrange(grid[0] - size[0]), rng.randrange(grid[1] - size[1])
-    return [
-        row * grid[1] + column for row in range(top, top + size[0]) for column in range(left, left + size[1])
-    ]
+    return [row * grid[1] + column for row in range(top, top + size[0]) for column in range(left, left + size[1])]
 
 
 def simulated_batch(batch, grid, n_targets, min_keep, rng):
@@ -93,9 +91,7 @@ def test_sizes_equal_the_simulation_number_by_number(grid, ranges):
         assert published_block_size(grid, *ranges, seeded(seed)) == simulated_size(grid, *ranges, u)
 
 
-@pytest.mark.parametrize(
-    ("side", "known"), [(6, 1.0), (7, 0.895), (8, 0.485), (9, 0.0), (14, 0.0), (32, 0.0)]
-)
+@pytest.mark.parametrize(("side", "known"), [(6, 1.0), (7, 0.895), (8, 0.485), (9, 0.0), (14, 0.0), (32, 0.0)])
 def test_share_of_batches_that_hang(side, known):
     """A target block of min_keep = 10 patches or fewer is refused and drawn again, for ever."""
     draws = 10_000
@@ -139,9 +135,7 @@ def test_larger_blocks_are_taller_there_and_not_in_ours():
     """The third bias, on a fine grid where rounding plays no part: one number decides both."""
     generator, correlation = seeded(0), {}
     for draw in (published_block_size, draw_block_size):
-        h, w = torch.tensor(
-            [draw((400, 400), *TARGET, generator) for _ in range(1000)], dtype=torch.float64
-        ).T
+        h, w = torch.tensor([draw((400, 400), *TARGET, generator) for _ in range(1000)], dtype=torch.float64).T
         correlation[draw] = torch.corrcoef(torch.stack([h * w, h / w]))[0, 1].item()
     assert correlation[published_block_size] > 0.999
     assert abs(correlation[draw_block_size]) < 0.12
@@ -231,9 +225,7 @@ def raw_context_length(batch, grid, min_keep, generator):
 
 
 def test_8x8_with_min_keep_4_loses_half_of_its_context():
-    lengths = [
-        published_block_masks(128, (8, 8), min_keep=4, generator=seeded(s))[0].shape[1] for s in range(60)
-    ]
+    lengths = [published_block_masks(128, (8, 8), min_keep=4, generator=seeded(s))[0].shape[1] for s in range(60)]
     assert abs(sum(lengths) / len(lengths) - 11.7) < 1.0
     generator = seeded(0)
     raw = sum(raw_context_length(32, (8, 8), 4, generator) for _ in range(60)) / 60

@@ -53,9 +53,7 @@ def test_2d(grid, dim):
 def test_3d(grid, dim):
     table = sincos_3d(grid, dim)
     assert table.dtype == torch.float32
-    torch.testing.assert_close(
-        table.double(), closed_form(grid, (dim // 2, dim // 4, dim // 4)), atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(table.double(), closed_form(grid, (dim // 2, dim // 4, dim // 4)), atol=1e-6, rtol=0)
     assert torch.equal(table, sincos(grid, dim))
 
 
@@ -64,9 +62,7 @@ def test_rows_of_one_table_differ_and_have_one_length():
     table = sincos((32, 32), 32).double()
     distances = torch.cdist(table, table) + 10 * torch.eye(len(table))
     assert distances.min() > 0.1
-    torch.testing.assert_close(
-        table.norm(dim=1), torch.full((1024,), 4.0, dtype=torch.float64), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(table.norm(dim=1), torch.full((1024,), 4.0, dtype=torch.float64), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(

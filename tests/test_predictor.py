@@ -31,9 +31,7 @@ def context(masks):
 
 def one_block(predictor, context, seen, asked):
     """The published form for one image and one target block: context [K_c, D], indices [K_c] and [K_t]."""
-    tokens = [
-        predictor.embed(c) + predictor.pos_embed[j] for c, j in zip(context, seen.tolist(), strict=True)
-    ]
+    tokens = [predictor.embed(c) + predictor.pos_embed[j] for c, j in zip(context, seen.tolist(), strict=True)]
     tokens += [predictor.mask_token + predictor.pos_embed[j] for j in asked.tolist()]
     x = torch.stack(tokens)[None]  # [1, K_c + K_t, width]
     for block in predictor.blocks:
@@ -57,9 +55,7 @@ def test_a_block_does_not_depend_on_the_others(predictor, context, masks):
         torch.testing.assert_close(out[:, [m]], alone, atol=1e-6, rtol=0)
     others = masks.targets.clone()
     others[:, 1:] = masks.targets[:, :1]
-    torch.testing.assert_close(
-        predictor(context, Masks(masks.context, others))[:, 0], out[:, 0], atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(predictor(context, Masks(masks.context, others))[:, 0], out[:, 0], atol=1e-6, rtol=0)
 
 
 def test_an_image_does_not_depend_on_the_others(predictor, context, masks):

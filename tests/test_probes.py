@@ -86,9 +86,7 @@ def test_knn_looks_at_directions_from_the_mean():
     """Two classes on two opposite rays: lengths differ more than directions, and must not matter."""
     lengths = torch.rand(200, 1, generator=seeded(0)) * 100 + 0.1
     labels = torch.arange(200) % 2
-    x = lengths * torch.tensor([[1.0, 0.2], [-1.0, -0.2]])[labels] + 1e-2 * torch.randn(
-        200, 2, generator=seeded(1)
-    )
+    x = lengths * torch.tensor([[1.0, 0.2], [-1.0, -0.2]])[labels] + 1e-2 * torch.randn(200, 2, generator=seeded(1))
     assert knn_probe(x[:100], labels[:100], x[100:], labels[100:], k=5) == 1.0
 
 

@@ -49,9 +49,7 @@ def build(seed=0):
 
 
 def draw(batch, generator):
-    return block_masks(
-        batch, (4, 4), n_targets=2, target_scale=(0.2, 0.3), context_keep=5, generator=generator
-    )
+    return block_masks(batch, (4, 4), n_targets=2, target_scale=(0.2, 0.3), context_keep=5, generator=generator)
 
 
 def train(path, seed=0, **settings):

@@ -288,15 +288,11 @@ def test_no_browser_without_a_display():
     assert "--no-browser" not in course.lab_flags(root=False, screen=True)
 
 
-@pytest.mark.parametrize(
-    ("failing", "code"), [(None, 0), ("minijepa.datasets", 1), ("pytest", 1), ("--nbval", 1)]
-)
+@pytest.mark.parametrize(("failing", "code"), [(None, 0), ("minijepa.datasets", 1), ("pytest", 1), ("--nbval", 1)])
 def test_the_notebooks_run_even_if_a_test_failed(course, monkeypatch, failing, code):
     calls = []
     monkeypatch.setattr(course, "setup", lambda: "python")
-    monkeypatch.setattr(
-        course, "call", lambda command, env=None: calls.append(command) or int(failing in command)
-    )
+    monkeypatch.setattr(course, "call", lambda command, env=None: calls.append(command) or int(failing in command))
     assert course.test() == code
     assert [sorted({"minijepa.datasets", "pytest", "--nbval"} & set(command)) for command in calls] == [
         ["minijepa.datasets"],
@@ -331,7 +327,5 @@ def test_make_takes_whichever_python_exists(tmp_path, name):
     stub.chmod(0o755)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHON"}
     command = [shutil.which("make"), "-n", "lab", "ARGS=--port=9"]
-    done = subprocess.run(
-        command, cwd=REPO, env={**environment, "PATH": str(tmp_path)}, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=REPO, env={**environment, "PATH": str(tmp_path)}, capture_output=True, text=True)
     assert done.stdout.strip() == f"{stub} tools/course.py lab --port=9", done.stderr

@@ -86,9 +86,7 @@ def test_class_is_balanced_and_independent_of_the_other_factors():
     data = shapeworld(6000, noise=0.0, texture=TEXTURES)
     share = torch.bincount(data.labels, minlength=10) / 6000
     assert (share - 0.1).abs().max() < 4 * math.sqrt(0.09 / 6000)  # four standard errors
-    columns = {
-        name: data.factors[name][:, 0].double() for name in ("shape", "x", "y", "size", "rotation", "texture")
-    }
+    columns = {name: data.factors[name][:, 0].double() for name in ("shape", "x", "y", "size", "rotation", "texture")}
     columns |= {name: data.factors[name][:, 0].double() for name in ("red", "green", "blue")}
     columns["x of object 1"] = data.factors["x"][:, 1].double()
     correlation = torch.corrcoef(torch.stack(list(columns.values())))
@@ -182,9 +180,7 @@ def test_rotation_turns_clockwise_by_the_label():
         noise=0.0,
         with_masks=True,
     )
-    for mask, angle in zip(
-        data.object_masks[:, 0].numpy(), data.factors["rotation"][:, 0].tolist(), strict=True
-    ):
+    for mask, angle in zip(data.object_masks[:, 0].numpy(), data.factors["rotation"][:, 0].tolist(), strict=True):
         y, x = np.nonzero(mask)
         cov = np.cov(x, y)
         found = 0.5 * math.atan2(2 * cov[0, 1], cov[0, 0] - cov[1, 1])  # of the long axis; y points down
@@ -194,9 +190,7 @@ def test_rotation_turns_clockwise_by_the_label():
 
 def test_upright_shapes_stand_as_named():
     """A T has its beam on top, a triangle its tip, a heart its lobes; a crescent is open to the right."""
-    data = shapeworld(
-        len(SHAPES) * 8, layout="single", size=64, rotation=0.0, jitter=0.0, noise=0.0, with_masks=True
-    )
+    data = shapeworld(len(SHAPES) * 8, layout="single", size=64, rotation=0.0, jitter=0.0, noise=0.0, with_masks=True)
     for mask, label in zip(data.object_masks[:, 0], data.labels.tolist(), strict=True):
         rows = mask.sum(1)[mask.any(1)].float()
         third = len(rows) // 3
@@ -313,9 +307,7 @@ def test_painters_order_later_objects_hide_earlier_ones():
     rgb = torch.stack([f["red"], f["green"], f["blue"]], -1)  # [200, 4, 3]
     grid = torch.arange(32) + 0.5
     for i in range(200):
-        distance = [
-            torch.hypot(grid - f["x"][i, k], grid[:, None] - f["y"][i, k]) - 0.92 * 9 for k in range(4)
-        ]
+        distance = [torch.hypot(grid - f["x"][i, k], grid[:, None] - f["y"][i, k]) - 0.92 * 9 for k in range(4)]
         owner = torch.full((32, 32), -1)
         for k in range(4):
             owner[distance[k] < 0] = k
@@ -372,9 +364,7 @@ def legal_knobs(draw):
     size = draw(st.integers(16, 64))
     radius = sorted(draw(st.tuples(st.floats(1.5, size / 2), st.floats(1.5, size / 2))))
     room = {"multi": size / 4, "single": size / 2, "scatter": 0}[layout]
-    count = (
-        (1, 1) if layout == "single" else tuple(sorted(draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))))
-    )
+    count = (1, 1) if layout == "single" else tuple(sorted(draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))))
     return dict(
         layout=layout,
         size=size,

@@ -60,9 +60,7 @@ def test_resume_goes_on_and_an_earlier_run_is_not_overwritten(folder, tmp_path, 
         train.main(arguments(folder, out, "--steps", "3"))
     assert stop.value.code == 2 and "holds an earlier run" in capsys.readouterr().err
     assert train.main(arguments(folder, out, "--steps", "3", "--resume")) == 0
-    assert (
-        train.main(arguments(folder, out, "--steps", "5", "--resume")) == 1
-    )  # other settings than the file's
+    assert train.main(arguments(folder, out, "--steps", "5", "--resume")) == 1  # other settings than the file's
     assert "steps was 3 and is now 5" in capsys.readouterr().err
 
 
@@ -85,9 +83,7 @@ def test_bad_arguments_get_a_usage_message(wrong, words, capsys):
 
 
 def test_data_that_is_not_there_is_one_line_and_no_trace(tmp_path, capsys):
-    assert (
-        train.main(["--data", str(tmp_path / "nothing"), "--steps", "1", "--out", str(tmp_path / "o")]) == 1
-    )
+    assert train.main(["--data", str(tmp_path / "nothing"), "--steps", "1", "--out", str(tmp_path / "o")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "Traceback" not in error and "nothing" in error
 

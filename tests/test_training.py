@@ -120,9 +120,7 @@ def test_equals_a_plain_loop(weight, accumulate):
     optimizer = torch.optim.AdamW(
         [{"params": matrices}, {"params": plain, "weight_decay": 0}], lr=lr, betas=betas, foreach=False
     )
-    index = torch.stack(
-        [torch.cat(data.asked[i : i + accumulate]) for i in range(0, len(data.asked), accumulate)]
-    )
+    index = torch.stack([torch.cat(data.asked[i : i + accumulate]) for i in range(0, len(data.asked), accumulate)])
     for t in range(steps):
         rate = lr * (t + 1) / 3 if t < 3 else lr / 2 * (1 + math.cos(math.pi * (t - 3) / 9))
         for group in optimizer.param_groups:
@@ -224,9 +222,7 @@ def test_weight_decay_leaves_out_biases_norms_and_the_mask_token():
     decayed, plain = ({names[id(p)] for p in group["params"]} for group in optimizer.param_groups)
     learned = {name for name in names.values() if not name.startswith("teacher")}
     assert decayed | plain == learned and not decayed & plain
-    assert {name for name in plain if not (name.endswith("bias") or "norm" in name)} == {
-        "predictor.mask_token"
-    }
+    assert {name for name in plain if not (name.endswith("bias") or "norm" in name)} == {"predictor.mask_token"}
     assert not {name for name in decayed if name.endswith("bias") or "norm" in name}
     assert [group["decays"] for group in optimizer.param_groups] == [True, False]
     assert optimizer.param_groups[1]["weight_decay"] == 0

@@ -81,9 +81,7 @@ def test_equals_timm_forward_and_gradients(configuration):
 
 def slow_forward(vit, x, keep):
     """Kept tokens the long way: embed the whole image, add all positions, gather, run the blocks."""
-    tokens = torch.stack(
-        [vit.patch_embed.proj(patch) for patch in vit.patch_embed.patches(x).unbind(1)], dim=1
-    )
+    tokens = torch.stack([vit.patch_embed.proj(patch) for patch in vit.patch_embed.patches(x).unbind(1)], dim=1)
     tokens = tokens + vit.pos_embed
     tokens = torch.stack([tokens[b][keep[b]] for b in range(len(x))])  # [B, K, D]
     for block in vit.blocks:
@@ -97,9 +95,7 @@ def slow_forward(vit, x, keep):
 def test_kept_tokens_equal_the_slow_reference(image, patch, kept):
     vit = shake(ViT(image, patch, dim=48, depth=2, heads=2))
     x = torch.randn(3, 3, *image, generator=seeded(1))
-    keep = torch.rand(3, len(vit.pos_embed), generator=seeded(2)).argsort(dim=1)[
-        :, :kept
-    ]  # not sorted, on purpose
+    keep = torch.rand(3, len(vit.pos_embed), generator=seeded(2)).argsort(dim=1)[:, :kept]  # not sorted, on purpose
     x_fast, x_slow = x.clone().requires_grad_(), x.clone().requires_grad_()
     fast, slow = vit(x_fast, keep), slow_forward(vit, x_slow, keep)
     assert fast.shape == (3, kept, 48)
@@ -150,9 +146,7 @@ def test_tubelets_of_a_clip_equal_slicing_and_a_convolution():
     with torch.no_grad():
         convolution.weight.copy_(vit.patch_embed.proj.weight.reshape(dim, 3, *patch))
         convolution.bias.copy_(vit.patch_embed.proj.bias)
-    torch.testing.assert_close(
-        vit.patch_embed(x), convolution(x).flatten(2).transpose(1, 2), atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(vit.patch_embed(x), convolution(x).flatten(2).transpose(1, 2), atol=1e-5, rtol=1e-5)
     assert vit.grid == (2, 2, 2) and torch.equal(vit.pos_embed, sincos((2, 2, 2), dim))
 
 
@@ -194,13 +188,7 @@ def test_sizes_have_the_parameters_of_their_formula(name):
     with torch.device("meta"):  # count without allocating
         vit = ViT.size(name, img_size=224, patch_size=14)
     hidden = round(dim * ratio)
-    block = (
-        4 * dim
-        + (dim * 3 * dim + 3 * dim)
-        + (dim * dim + dim)
-        + (dim * hidden + hidden)
-        + (hidden * dim + dim)
-    )
+    block = 4 * dim + (dim * 3 * dim + 3 * dim) + (dim * dim + dim) + (dim * hidden + hidden) + (hidden * dim + dim)
     assert count_parameters(vit) == 14 * 14 * 3 * dim + dim + depth * block + 2 * dim
     assert dim % heads == 0
 

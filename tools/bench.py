@@ -9,7 +9,6 @@ Each arm runs in a process of its own, the arms take turns, and the best of thre
 """
 
 import argparse
-import copy
 import json
 import subprocess
 import sys
@@ -33,9 +32,7 @@ def build():
 
 
 def our_masks(batch=BATCH):
-    return block_masks(
-        batch, GRID, n_targets=N_TARGETS, target_scale=SCALE, target_aspect=ASPECT, context_keep=CONTEXT
-    )
+    return block_masks(batch, GRID, n_targets=N_TARGETS, target_scale=SCALE, target_aspect=ASPECT, context_keep=CONTEXT)
 
 
 def textbook_masks(batch=BATCH):
@@ -78,9 +75,7 @@ def textbook_step(jepa, optimizer, x, autocast):
     with autocast:
         with torch.no_grad():
             target = torch.nn.functional.layer_norm(jepa.teacher.encoder(x).float(), (192,))
-        tokens = gather_tokens(
-            jepa.encoder.embed(x), masks.context
-        )  # every patch embedded, then most thrown away
+        tokens = gather_tokens(jepa.encoder.embed(x), masks.context)  # every patch embedded, then most thrown away
         for block in jepa.encoder.blocks:
             tokens = block(tokens)
         context = jepa.encoder.norm(tokens)
@@ -122,7 +117,7 @@ def arm(name, seconds):
         optimizer, step, masks = make_optimizer(jepa, 1e-3), our_step, our_masks
     else:
         optimizer, step, masks = (
-            torch.optim.AdamW(copy.copy(list(jepa.parameters()))),
+            torch.optim.AdamW([*jepa.encoder.parameters(), *jepa.predictor.parameters()]),
             textbook_step,
             textbook_masks,
         )
@@ -135,9 +130,7 @@ def arm(name, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="per measurement (default 8)")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     parser.add_argument("--arm", help=argparse.SUPPRESS)
@@ -159,11 +152,10 @@ def main():
             command = [sys.executable, __file__, "--arm", name, "--seconds", str(arguments.seconds / 3)]
             measured = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
             best[name] = {k: max(v, best[name].get(k, 0)) for k, v in measured.items()}
-    tokens = (
-        GRID[0] * GRID[1] + CONTEXT + N_TARGETS * (CONTEXT + SIZE[0] * SIZE[1])
-    )  # teacher, context, predictor
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}; matmul peak "
-          f"{best['peak-float32']['flops'] / 1e9:.0f} GFLOP/s float32, {best['peak-bfloat16']['flops'] / 1e9:.0f} bfloat16")  # fmt: skip
+    tokens = GRID[0] * GRID[1] + CONTEXT + N_TARGETS * (CONTEXT + SIZE[0] * SIZE[1])  # teacher, context, predictor
+    peaks = [best[f"peak-{precision}"]["flops"] / 1e9 for precision in ("float32", "bfloat16")]
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"matmul peak {peaks[0]:.0f} GFLOP/s float32, {peaks[1]:.0f} bfloat16")
     print(f"{'':<20}{'images/s':>10}{'tokens/s':>12}{'of peak':>10}{'masks/s':>12}")
     for name in arms[2:]:
         row = best[name]

@@ -73,9 +73,7 @@ def execute(path):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--check", action="store_true", help="run nothing, fail if a notebook needs a run")
     arguments = parser.parse_args()
@@ -83,9 +81,7 @@ def main():
     stale = []
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
-        if arguments.notebooks or notebook.metadata.get("minijepa", {}).get("executed_code") != code_hash(
-            notebook
-        ):
+        if arguments.notebooks or notebook.metadata.get("minijepa", {}).get("executed_code") != code_hash(notebook):
             stale.append(path.resolve())
     for path in stale:
         name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path

@@ -21,9 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     run = parser.parse_args().run
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
@@ -43,9 +41,7 @@ def main():
         asked = plots.patch_mask(masks.targets[row, 0], recipe.GRID, (32, 32))
         blank = torch.full_like(image, 225)
         panels = [image, torch.where(seen, image, blank), torch.where(asked, image, blank)]
-        pictures = [plots.to_numpy(panel) for panel in panels] + [
-            colours[number].view(*recipe.GRID, 3).numpy()
-        ]
+        pictures = [plots.to_numpy(panel) for panel in panels] + [colours[number].view(*recipe.GRID, 3).numpy()]
         names = ["image", "context: seen", "target: predicted", "learned tokens"]
         for column, (picture, name) in enumerate(zip(pictures, names, strict=True)):
             ax = fig.add_subplot(left[row, column])

@@ -174,14 +174,10 @@ def _check(knobs: Knobs) -> None:
     if layout == "single":
         expected = '1 in the layout "single"; for more objects take "multi" or "scatter"'
         _demand("count", _told(knobs.count), whole and least == most == 1, expected)
-    _demand(
-        "count", _told(knobs.count), whole and 1 <= least <= most <= MOST, f"1 to {MOST}, or (least, most)"
-    )
+    _demand("count", _told(knobs.count), whole and 1 <= least <= most <= MOST, f"1 to {MOST}, or (least, most)")
     small, large = knobs.radius
     fits = 1.5 <= small <= large <= size / 2
-    _demand(
-        "radius", _told(knobs.radius), fits, f"1.5 to {size / 2:g} pixels, or (least, most), at size {size}"
-    )
+    _demand("radius", _told(knobs.radius), fits, f"1.5 to {size / 2:g} pixels, or (least, most), at size {size}")
     room = {"multi": size / 4, "single": size / 2, "scatter": 0}[layout]
     fits = 0 <= knobs.jitter <= room
     _demand("jitter", knobs.jitter, fits, f'0 to {room:g} pixels in the layout "{layout}"')
