@@ -3,26 +3,33 @@
 The names below are in the order in which the course meets them; each comes from the file that explains it.
 """
 
-from minijepa.positions import sincos, sincos_1d, sincos_2d, sincos_3d
-from minijepa.vit import SIZES, ViT, count_parameters, gather_tokens, pool
-from minijepa.masking import Masks, block_masks, random_masks
-from minijepa.predictor import Predictor
-from minijepa.ema import EMATeacher, half_life, momentum_schedule
-from minijepa.losses import cosine, l1, l2, smooth_l1, variance_covariance
-from minijepa.jepa import JEPA, JEPAOutput, PixelTeacher
-from minijepa.augment import crop_flip
-from minijepa.collapse import content_share, position_std, rankme
-from minijepa.datasets import (
-    DataCorrupt,
-    DataUnavailable,
-    ImageData,
-    cifar10,
-    course_data,
-    image_folder,
-    shapeworld,
-)
-from minijepa.training import History, TrainingDiverged, fit
-from minijepa.probes import features, knn_probe, linear_probe, raw_pixels
+import sys
+
+try:
+    from minijepa.positions import sincos, sincos_1d, sincos_2d, sincos_3d
+    from minijepa.vit import SIZES, ViT, count_parameters, gather_tokens, pool
+    from minijepa.masking import Masks, block_masks, random_masks
+    from minijepa.predictor import Predictor
+    from minijepa.ema import EMATeacher, half_life, momentum_schedule
+    from minijepa.losses import cosine, l1, l2, smooth_l1, variance_covariance
+    from minijepa.jepa import JEPA, JEPAOutput, PixelTeacher
+    from minijepa.augment import crop_flip
+    from minijepa.collapse import content_share, position_std, rankme
+    from minijepa.datasets import (
+        DataCorrupt,
+        DataUnavailable,
+        ImageData,
+        cifar10,
+        course_data,
+        image_folder,
+        shapeworld,
+    )
+    from minijepa.training import History, TrainingDiverged, fit
+    from minijepa.probes import features, knn_probe, linear_probe, raw_pixels
+except ImportError:
+    # where something is missing, the checker must still come to say what: `python -m minijepa.check`
+    if "minijepa.check" not in sys.orig_argv:
+        raise
 
 __version__ = "0.1.0"
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [name for name in dir() if not name.startswith("_") and name != "sys"]

@@ -33,7 +33,10 @@ class EMATeacher(nn.Module):
 
     @torch.no_grad()
     def update(self, encoder, momentum):
-        """xi <- momentum * xi + (1 - momentum) * theta, all tensors in one call. momentum in [0, 1]."""
+        """xi <- momentum * xi + (1 - momentum) * theta, all tensors in one call.
+
+        momentum: tau in [0, 1]. Raises ValueError outside.
+        """
         if not 0 <= momentum <= 1:
             raise ValueError(f"EMA momentum must lie in [0, 1], got {momentum}")
         torch._foreach_lerp_(list(self.encoder.parameters()), list(encoder.parameters()), 1 - momentum)
@@ -45,7 +48,10 @@ def momentum_schedule(progress, start=0.996, end=1.0):
 
 
 def half_life(momentum):
-    """Steps after which half of an old teacher weight is forgotten: ln 2 / -ln(tau). Infinite for tau = 1."""
+    """Steps after which half of an old teacher weight is forgotten: ln 2 / -ln(tau). Infinite for tau = 1.
+
+    Raises ValueError for a momentum outside (0, 1].
+    """
     if not 0 < momentum <= 1:
         raise ValueError(f"half_life needs a momentum in (0, 1], got {momentum}")
     return math.inf if momentum == 1 else math.log(2) / -math.log(momentum)

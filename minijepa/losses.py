@@ -26,7 +26,10 @@ def l1(prediction, target):
 
 
 def cosine(prediction, target):
-    """1 - cos(prediction, target), in [0, 2]; blind to length. BYOL's distance up to a factor (arXiv:2006.07733)."""
+    """1 - cos(prediction, target). [..., D] -> [...], between 0 and 2; blind to length.
+
+    BYOL's distance up to a factor (arXiv:2006.07733, section 3).
+    """
     return 1 - F.cosine_similarity(prediction, target, dim=-1)
 
 

@@ -59,7 +59,10 @@ def sincos_3d(grid, dim):
 
 
 def sincos(grid, dim):
-    """The table for a grid of any number of axes: (H, W) an image, (T, H, W) a clip. Returns [tokens, dim]."""
+    """The table for a grid of any number of axes: (H, W) an image, (T, H, W) a clip. Returns [tokens, dim].
+
+    Raises ValueError for a grid of any other number of axes, and where the table of that grid does.
+    """
     if len(grid) == 2:
         return sincos_2d(grid, dim)
     if len(grid) == 3:

@@ -16,7 +16,7 @@ def features(encoder, data, *, layers="last", batch_size=100, device=None):
     """One vector per image from a frozen encoder: the mean over its tokens.
 
     data: ImageData. layers: "last" gives [N, D], the last layer; "all" gives [N, L D], every layer's mean side by side.
-    Returns float32 on the CPU. The encoder's mode and device are left as they were.
+    Returns float32 on the CPU. The encoder's mode and device are left as they were. Raises ValueError for other layers.
     """
     if layers not in ("last", "all"):
         raise ValueError(f"layers must be 'last' or 'all', got {layers!r}")

@@ -90,7 +90,10 @@ def best_device():
 
 
 def steps_in(minutes, model, data, masks, settings, device):
-    """How many steps fit into so many minutes: times a few steps on a copy of the model, which is thrown away."""
+    """How many steps fit into so many minutes: times a few steps on a copy of the model, which is thrown away.
+
+    masks: function (batch, generator) -> Masks with context [B, K_c]; settings: further arguments of `fit`.
+    """
     twin = copy.deepcopy(model)
     fit(twin, data, masks, **settings, steps=8, device=device)  # the first steps are slower: memory, caches
     start, steps = time.perf_counter(), 24
@@ -99,7 +102,10 @@ def steps_in(minutes, model, data, masks, settings, device):
 
 
 def probe_table(encoders, train, heldout):
-    """{arm: {probe: accuracy}} for raw pixels and each encoder; `linear, all layers` joins the means of every layer."""
+    """{arm: {probe: accuracy}} for raw pixels and each encoder; `linear, all layers` joins the means of every layer.
+
+    encoders: dict arm -> ViT. train, heldout: ImageData with images [N, 3, H, W], whose labels the probes use.
+    """
     raw = [probes.raw_pixels(d, size=8) for d in (train, heldout)]
     full = [probes.raw_pixels(d) for d in (train, heldout)]
     labels = train.labels, heldout.labels
@@ -153,6 +159,7 @@ def draw(out, history, table, encoder, data):
 
 
 def main(argv=None):
+    """Run the command line; argv: its words, default those of the process. Returns the exit code, 0 or 1."""
     arguments = parse_arguments(argv)
     try:
         train, heldout = load(arguments.data)

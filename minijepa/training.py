@@ -182,7 +182,10 @@ def set_schedules(optimizer, step, steps, lr, warmup, weight_decay):
 
 
 class BatchOrder:
-    """Which images make up the batch of a step: shuffled epochs without replacement, a function of seed and step."""
+    """Which images make up the batch of a step: shuffled epochs without replacement, a function of seed and step.
+
+    images: how many there are; `batch` picks [batch_size] of their indices.
+    """
 
     def __init__(self, images, batch_size, seed):
         self.images, self.batch_size, self.seed = images, batch_size, seed

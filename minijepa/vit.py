@@ -35,7 +35,8 @@ def gather_tokens(x, index):
 class Attention(nn.Module):
     """Multi-head self-attention: softmax(Q K^T / sqrt(D / heads)) V, then a linear map back to D.
 
-    x: [B, N, D] -> [B, N, D]. Source: arXiv:1706.03762, section 3.2.
+    x: [B, N, D] -> [B, N, D]. Raises ValueError if heads do not divide the width D.
+    Source: arXiv:1706.03762, section 3.2.
     """
 
     def __init__(self, dim, heads):

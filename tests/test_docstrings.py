@@ -14,14 +14,14 @@ FILES = sorted(PACKAGE.glob("*.py"))
 
 # arguments of these names are tensors (or Masks), and their shapes must be stated
 TENSORS = set(
-    "x z y tokens index keep prediction target targets context masks features positions inside free train test"
-    " images labels".split()
+    "x z y tokens index keep prediction target targets context masks features positions inside free train"
+    " test images labels".split()
 )
 
 # (file, name): why an argument of such a name is no tensor there, or its shape is beside the point
 NOT_TENSORS = {
     ("training.py", "fit"): "`masks` is a function that draws them",
-    ("probes.py", "ProbeDuring"): "`train` is a data set",
+    ("probes.py", "KNNDuring"): "`train` is a data set",
 }
 SHAPE = re.compile(r"\[[^\[\]]*(?:[A-Z]|\.\.\.|length|tokens|count|batch|rows)[^\[\]]*\]")
 

@@ -251,10 +251,10 @@ def test_a_batch_depends_on_seed_and_step_alone():
 @pytest.mark.parametrize("parts", [2, 4])
 def test_accumulation_equals_one_batch(parts):
     """Comparable only with masks that do not depend on the split and without the term over the batch."""
-    whole, one = run(masks=same_masks, steps=8, monitor_every=100)
+    whole, one = run(masks=same_masks, batch_size=8)
     data = Images()
-    split, many = run(data=data, masks=same_masks, steps=8, monitor_every=100, accumulate=parts)
-    assert [len(index) for index in data.asked] == [4 // parts] * 8 * parts
+    split, many = run(data=data, masks=same_masks, batch_size=8, accumulate=parts)
+    assert [len(index) for index in data.asked] == [8 // parts] * 6 * parts
     assert one.curve("loss")[1] == pytest.approx(many.curve("loss")[1], rel=1e-4)
     for (name, p), q in zip(whole.named_parameters(), split.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-5, rtol=1e-4, msg=name)
@@ -265,9 +265,11 @@ def test_accumulation_equals_one_batch(parts):
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_precision(precision, dtype):
-    model, seen = build(0.1), []
+    model, seen = build(0.1).float(), []
     model.encoder.blocks[0].mlp.fc1.register_forward_hook(lambda module, inputs, out: seen.append(out.dtype))
-    model, history = run(model, precision=precision)
+    data = Images()
+    data.pixels = data.pixels.float()
+    model, history = run(model, data, precision=precision)
     assert set(seen) == {dtype}
     assert all(p.dtype == torch.float32 for p in model.parameters())
     _, reference = run(build(0.1))
