@@ -26,7 +26,7 @@ try:
     )
     from minijepa.training import History, TrainingDiverged, fit
     from minijepa.probes import features, knn_probe, linear_probe, raw_pixels
-except ImportError:
+except (ImportError, OSError):
     # where something is missing, the checker must still come to say what: `python -m minijepa.check`
     if "minijepa.check" not in sys.orig_argv:
         raise
