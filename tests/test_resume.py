@@ -103,12 +103,14 @@ def test_killed_again_and_again(whole, tmp_path):
     rng = random.Random(0)
     reached = 0
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
-    for low, high in KILLS:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    # all are started at once, since importing torch takes longest, and let loose one after the other
+    victims = [subprocess.Popen([sys.executable, __file__, str(path)], **pipes) for _ in KILLS]
+    for victim, (low, high) in zip(victims, KILLS, strict=True):
         wanted = rng.randint(low, high)
-        victim = subprocess.Popen(
-            [sys.executable, __file__, str(path)], env=environment, stdout=subprocess.PIPE, text=True
-        )
         try:
+            victim.stdin.write("go\n")
+            victim.stdin.flush()
             first = step = int(victim.stdout.readline())
             while step < wanted:
                 step = int(victim.stdout.readline())
@@ -167,4 +169,5 @@ def test_a_part_alone_is_no_checkpoint(whole, tmp_path):
 
 
 if __name__ == "__main__":
+    sys.stdin.readline()
     train(Path(sys.argv[1]), save_every=1, callbacks=[lambda step, model, row: print(step, flush=True)])

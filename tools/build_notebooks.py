@@ -42,7 +42,7 @@ def normalise(notebook):
         cell.metadata.pop("execution", None)
         cell.metadata.pop("collapsed", None)
         if cell.cell_type == "code":
-            cell.outputs = [merge(output) for output in cell.outputs if not empty(output)]
+            cell.outputs = join([merge(output) for output in cell.outputs if not empty(output)])
     return notebook
 
 
@@ -50,6 +50,18 @@ def merge(output):
     """Remove the live widget from an output that also carries a static picture."""
     output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return output
+
+
+def join(outputs):
+    """One stream where the kernel sent several pieces, whose cuts depend on timing."""
+    joined = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def empty(output):
