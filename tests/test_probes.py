@@ -132,6 +132,7 @@ def test_linear_probe_survives_a_feature_that_never_changes():
     assert linear_probe(x, y, test, test_y) == 1.0
 
 
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 def test_linear_probe_refuses_to_stop_early():
     x, y = clusters(300, 3.0)
     with pytest.raises(RuntimeError, match="max_iter = 1 "):

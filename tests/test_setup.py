@@ -325,7 +325,8 @@ def test_make_takes_whichever_python_exists(tmp_path, name):
     stub = tmp_path / name
     stub.write_text("#!/bin/sh\n")
     stub.chmod(0o755)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHON"}
-    command = [shutil.which("make"), "-n", "lab", "ARGS=--port=9"]
+    # without what an outer `make test` hands down
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = [shutil.which("make"), "-n", "--no-print-directory", "lab", "ARGS=--port=9"]
     done = subprocess.run(command, cwd=REPO, env={**environment, "PATH": str(tmp_path)}, capture_output=True, text=True)
     assert done.stdout.strip() == f"{stub} tools/course.py lab --port=9", done.stderr
