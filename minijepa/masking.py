@@ -141,9 +141,12 @@ def largest_block(grid, scale, aspect):
     """The most patches that a block of `draw_block_size` can have."""
     area = scale[1] * grid[0] * grid[1]
     lowest, highest = (block_height(grid, area, ratio) for ratio in aspect)
-    # while the height rounds to one number the width only falls, so only the lowest of those heights matters
-    steps = [k + 0.5 + 1e-9 for k in range(grid[0]) if lowest < k + 0.5 < highest]
-    return max(round(h) * max(1, round(area / h)) for h in [lowest, *steps])
+    # while the height rounds to h the width only falls, so the lowest of those heights has the largest block
+    return max(
+        h * max(1, int(area / max(lowest, h - 0.5) + 0.5))
+        for h in range(1, grid[0] + 1)
+        if lowest - 0.5 <= h <= highest + 0.5
+    )
 
 
 def place_blocks(count, grid, size, generator=None):

@@ -60,8 +60,9 @@ def sampled_sizes(grid, scale, aspect, steps=16):
     n = grid[0] * grid[1]
     sizes = set()
     for i, j in itertools.product(range(steps + 1), repeat=2):
-        area = (scale[0] + (scale[1] - scale[0]) * i / steps) * n
-        sizes.add(fitted(area, aspect[0] * (aspect[1] / aspect[0]) ** (j / steps), grid))
+        share = min(scale[1], scale[0] + (scale[1] - scale[0]) * i / steps)
+        ratio = min(aspect[1], aspect[0] * (aspect[1] / aspect[0]) ** (j / steps))
+        sizes.add(fitted(share * n, ratio, grid))
     return sizes
 
 
