@@ -56,6 +56,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--batch-size", type=positive(int), default=recipe.TRAINING["batch_size"])
     parser.add_argument("--lr", type=positive(float), help=f"peak learning rate (default {recipe.TRAINING['lr']})")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then faster")
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: the best there is)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--labels", type=positive(int), default=10_000, help="labelled images for the probes")
@@ -168,6 +169,7 @@ def main(argv=None):
     weight = 0.0 if arguments.published else arguments.weight
     settings = dict(recipe.PUBLISHED if arguments.published else recipe.TRAINING)
     settings.update(batch_size=arguments.batch_size, seed=arguments.seed, precision=arguments.precision)
+    settings.update(compile=arguments.compile)
     settings["lr"] = arguments.lr or settings["lr"]
     masks = recipe.published_masks if arguments.published else recipe.masks
     jepa = recipe.build(arguments.size, weight, arguments.seed).to(arguments.device)

@@ -5,22 +5,17 @@ All randomness of step t is drawn from a generator seeded with (seed, t). So a r
 the same batches, crops and masks as one that was not, and on the CPU ends with the same parameters bit for bit.
 """
 
-import ctypes
 import math
-import os
-import signal
-import sys
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
+from minijepa.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.collapse import content_share, position_std
 from minijepa.ema import momentum_schedule
 from minijepa.muon import Muon
+from minijepa.process import deferred_interrupt, keep_freed_memory, progress_bar
 
 
 class TrainingDiverged(FloatingPointError):
@@ -59,6 +54,7 @@ def fit(
     augment=None,
     accumulate=1,
     precision="float32",
+    compile=False,
     device=None,
     seed=0,
     monitor_every=10,
@@ -76,9 +72,10 @@ def fit(
     cosine between them, on matrices only: no biases, norms, mask token. momentum: EMA tau (start, end), linear.
     optimizer: "adamw", or "muon" for the matrices inside the blocks and AdamW for the rest (minijepa.muon).
     accumulate: split each batch into that many parts, one optimiser step for all. precision: "float32", or
-    "bfloat16" for autocast (parameters stay float32). callbacks: functions (step, model, row), called after each
-    step; what they put into `row` is recorded. monitor_every: steps between collapse monitors (target_std,
-    content_share; see minijepa.collapse).
+    "bfloat16" for autocast (parameters stay float32). compile: let torch.compile fuse the forward and backward pass;
+    the first step takes a minute longer and needs a C++ compiler, the others a tenth less. callbacks: functions
+    (step, model, row), called after each step; what they put into `row` is recorded. monitor_every: steps between
+    collapse monitors (target_std, content_share; see minijepa.collapse).
     checkpoint: a file to write every `save_every` steps, at the end and on Ctrl-C; with resume=True a run found there
     goes on where it stopped. Ctrl-C ends the run after the step in hand; a second one at once.
     Raises ValueError for impossible settings or a checkpoint of other settings, FileExistsError when `checkpoint`
@@ -99,13 +96,14 @@ def fit(
     optimizers = make_optimizers(model, lr, betas, optimizer)
     history = History()
     if resume and Path(checkpoint).exists():
-        history = load_checkpoint(checkpoint, model, optimizers, settings)
+        history.rows = load_checkpoint(checkpoint, model, optimizers, settings)
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     order = BatchOrder(len(data), batch_size, seed)
+    forward = torch.compile(model) if compile else model  # the same parameters, another program
 
     def save():
         if checkpoint:
-            save_checkpoint(checkpoint, model, optimizers, settings, history)
+            save_checkpoint(checkpoint, model, optimizers, settings, history.rows)
 
     start = len(history.rows)
     with deferred_interrupt() as interrupt, progress_bar(label, steps, start) as bar:
@@ -121,7 +119,7 @@ def fit(
                     x = augment(x, generator)
                 drawn = masks(len(x), generator).to(device)
                 with autocast:
-                    out = model(x, drawn)
+                    out = forward(x, drawn)
                 part = out.loss / accumulate
                 loss += part.item()
                 if not math.isfinite(loss):
@@ -233,76 +231,3 @@ def check_settings(settings, checkpoint, resume):
             f"{checkpoint} holds an earlier run and would be overwritten: pass resume=True to go on with it, "
             f"another checkpoint name, or delete the file"
         )
-
-
-def save_checkpoint(path, model, optimizers, settings, history):
-    """Write all that a resumed run needs, atomically: a crash leaves the old file or the new one, never a half."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    content = {
-        "model": model.state_dict(),
-        "optimizers": [each.state_dict() for each in optimizers],
-        "settings": settings,
-        "rows": history.rows,
-    }
-    with open(part, "wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
-def load_checkpoint(path, model, optimizers, settings):
-    """Put a saved run back into model and optimisers; returns its History. Raises ValueError for other settings."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    differ = {k: (content["settings"].get(k), v) for k, v in settings.items() if content["settings"].get(k) != v}
-    if differ:
-        changes = ", ".join(f"{k} was {old!r} and is now {new!r}" for k, (old, new) in differ.items())
-        raise ValueError(f"{path} belongs to a run with other settings ({changes}): use those, or another file")
-    model.load_state_dict(content["model"])
-    for each, state in zip(optimizers, content["optimizers"], strict=True):
-        each.load_state_dict(state)
-    return History(content["rows"])
-
-
-def live_front_end():
-    """True where somebody watches: a terminal, or a notebook in JupyterLab or VS Code; False under tests."""
-    return sys.stderr.isatty() or any(name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_GPU"))
-
-
-def progress_bar(label, total, start=0):
-    """A tqdm bar that shows itself only where somebody watches."""
-    return tqdm(total=total, initial=start, desc=label, disable=not live_front_end(), leave=False)
-
-
-@contextmanager
-def deferred_interrupt():
-    """Turn the first Ctrl-C into a flag that the loop reads between steps, so no step is left half done."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked  # signals reach the main thread only
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def first(signum, frame):
-        asked.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def keep_freed_memory():
-    """Ask glibc (Linux) to keep freed blocks: a step then reuses warm memory instead of asking the kernel for it.
-
-    Training steps on the CPU take about a quarter less time. Elsewhere nothing happens.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:  # other C libraries than glibc have none
-            mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: serve blocks up to 32 MiB (glibc's limit) from the heap
-            mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: do not hand the heap's end back

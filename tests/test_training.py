@@ -8,16 +8,15 @@ import threading
 import pytest
 import torch
 
+from minijepa.checkpoint import load_checkpoint
 from minijepa.jepa import JEPA
 from minijepa.masking import Masks, block_masks
 from minijepa.predictor import Predictor
+from minijepa.process import keep_freed_memory
 from minijepa.training import (
     BatchOrder,
-    History,
     TrainingDiverged,
     fit,
-    keep_freed_memory,
-    load_checkpoint,
     make_optimizers,
     warmup_cosine,
 )
@@ -464,7 +463,23 @@ def test_a_checkpoint_holds_all_that_is_needed(tmp_path):
     other = build(seed=3)
     (optimizer,) = optimizers = make_optimizers(other, 1.0)
     loaded = load_checkpoint(path, other, optimizers, content["settings"])
-    assert isinstance(loaded, History) and loaded.rows == history.rows
+    assert loaded == history.rows
     assert_equal_states(state(other), state(model))
     assert optimizer.param_groups[0]["lr"] == history.rows[-1]["lr"]
     assert all(s["step"] == 6 for s in optimizer.state.values())
+
+
+def test_compiled_or_not_the_same_run(monkeypatch):
+    """The graph is captured and differentiated by torch.compile; only its C++ backend, a minute long, is left out."""
+    used, compile_ = [], torch.compile
+
+    def compile_quickly(model):
+        used.append(model)
+        return compile_(model, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", compile_quickly)
+    (plain, history), (compiled, again) = run(), run(compile=True)
+    assert used == [compiled]
+    assert [row["loss"] for row in again.rows] == pytest.approx([row["loss"] for row in history.rows], abs=1e-6)
+    for (name, a), b in zip(state(plain).items(), state(compiled).values(), strict=True):
+        assert torch.allclose(a, b, atol=1e-5), name

@@ -5,13 +5,14 @@
 Both arms do the same arithmetic on the same sizes (width 192, 6 blocks, predictor 96 x 3, 64 images of 32 px, 4
 targets of 3x4 patches, 7 context patches). The textbook loop is what one writes first: masks image by image as
 published, every patch embedded before masking, the predictor called once per target block, the teacher updated tensor
-by tensor.
+by tensor. "compiled" is ours under torch.compile, as `fit(..., compile=True)` runs it.
 The samplers alone are timed in calls for 1,024 images. Each arm runs in a process of its own, the arms take turns, and
 the best of three rounds counts.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +22,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from minijepa import JEPA, Masks, Predictor, ViT, block_masks, gather_tokens
-from minijepa.training import keep_freed_memory, make_optimizers
+from minijepa.process import keep_freed_memory
+from minijepa.training import make_optimizers
 
 MASKS = 1024  # images per call when the samplers alone are timed
 BATCH, GRID, SIZE, N_TARGETS, CONTEXT = 64, (8, 8), (3, 4), 4, 7
@@ -124,7 +126,7 @@ def arm(name, seconds):
         return
     jepa, x = build(), torch.randn(BATCH, 3, 32, 32)
     autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16")
-    if loop == "ours":
+    if loop in ("ours", "compiled"):
         keep_freed_memory()
         optimizer, step, masks = make_optimizers(jepa, 1e-3)[0], our_step, our_masks
     else:
@@ -135,6 +137,8 @@ def arm(name, seconds):
         )
     with FlopCounterMode(display=False) as counter:
         step(jepa, optimizer, x, autocast)
+    if loop == "compiled":
+        jepa.forward = torch.compile(jepa.forward)
     result = {"images": BATCH * rate(lambda: step(jepa, optimizer, x, autocast), seconds)}
     result["masks"] = MASKS * rate(lambda: masks(MASKS), seconds / 4)
     result["flops_per_image"] = counter.get_total_flops() / BATCH
@@ -150,14 +154,12 @@ def main():
     if arguments.arm:
         arm(arguments.arm, arguments.seconds)
         return
-    arms = [
-        "peak-float32",
-        "peak-bfloat16",
-        "textbook-float32",
-        "ours-float32",
-        "textbook-bfloat16",
-        "ours-bfloat16",
-    ]
+    loops = ["peak", "textbook", "ours"]
+    if shutil.which("g++") or shutil.which("clang++"):
+        loops.append("compiled")
+    else:
+        print("no C++ compiler found: the compiled step (fit(..., compile=True)) is left out")
+    arms = [f"{loop}-{precision}" for loop in loops for precision in ("float32", "bfloat16")]
     best = {name: {} for name in arms}
     for _ in range(3):
         for name in arms:
@@ -175,7 +177,7 @@ def main():
         row.update(tokens=row["images"] * tokens, share_of_peak=share)
         print(f"{name:<20}{row['images']:>10.0f}{row['tokens']:>12,.0f}{share:>10.0%}{row['masks']:>12,.0f}")
     base = best["textbook-float32"]
-    for name in ("ours-float32", "ours-bfloat16"):
+    for name in arms[4:]:
         print(f"{name}: {best[name]['images'] / base['images']:.2f}x the textbook's float32 images/s, "
               f"{best[name]['masks'] / base['masks']:.0f}x its mask rate")  # fmt: skip
     if arguments.out:

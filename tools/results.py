@@ -6,11 +6,13 @@
     python tools/results.py                                          the figures, from the files (make results)
 
 A row is one training run on CIFAR-10. It changes the recipe in the one thing that its arm names, and is judged by
-frozen features: probes on 10,000 labels, scored on the 10,000 images of data_batch_5. The optimiser was chosen on
-training images; the weight of the extra term and the momentum had been chosen on data_batch_5, with an older optimiser.
+frozen features: probes on 10,000 labels (40,000 in the tables named after minutes), scored on the 10,000 images of
+data_batch_5. The optimiser was chosen on training images; the weight of the extra term and the momentum had been chosen
+on data_batch_5, with an older optimiser.
 """
 
 import argparse
+import copy
 import json
 import platform
 import subprocess
@@ -20,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 from minijepa import (
     JEPA,
@@ -47,6 +50,7 @@ from minijepa.train import hardware, probe_table
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "minijepa" / "recorded_results"
 SEEDS = (0, 1, 2)
+LABELS = 10_000  # for the probes, unless a table says otherwise
 PROBES = {"kNN": "knn", "linear": "linear", "linear, all layers": "linear_all"}
 
 
@@ -95,6 +99,7 @@ def nothing(prediction, target):
 
 def make(
     seed,
+    encoder=None,
     teacher="ema",
     distance=smooth_l1,
     weight=recipe.WEIGHT,
@@ -105,9 +110,9 @@ def make(
     depth=2,
     **training,
 ):
-    """(model, masks, settings for fit): the recipe with an arm's changes."""
+    """(model, masks, settings for fit): the recipe with an arm's changes. encoder: sizes other than ViT.nano's."""
     torch.manual_seed(seed)
-    encoder = ViT.nano(img_size=32, patch_size=4)
+    encoder = ViT.nano(img_size=32, patch_size=4, **(encoder or {}))
     pixels = PixelTeacher(encoder) if teacher == "pixels" else None
     predictor = Predictor(encoder.dim, encoder.grid, width, depth, heads=3, out_dim=pixels.dim if pixels else None)
     teacher = pixels or EMATeacher(encoder, normalise=normalise, top=top)
@@ -126,6 +131,26 @@ TABLES = {
             "term alone": dict(distance=nothing),
             "pixel targets": dict(teacher="pixels", weight=0.0),
             "published settings": dict(masks=recipe.published_masks, weight=0.0, **recipe.PUBLISHED),
+        },
+    },
+    "two_minutes": {
+        "question": "What do two minutes of two cores reach?",
+        "steps": 2000,
+        "labels": 40_000,
+        "arms": {
+            "recipe": {},
+            "prediction alone": dict(weight=0.0),
+            "term alone": dict(distance=nothing),
+        },
+    },
+    "ten_minutes": {
+        "question": "What do ten minutes of two cores reach?",
+        "steps": 10_000,
+        "labels": 40_000,
+        "arms": {
+            "recipe": {},
+            "prediction alone": dict(weight=0.0),
+            "term alone": dict(distance=nothing),
         },
     },
     "target_scale": {
@@ -240,17 +265,17 @@ TABLES = {
 # --- running ---
 
 
-def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=None, labels=10_000):
+def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=None, labels=None, keep=None):
     """Train and judge one row; returns it as a dict. baselines: the judged untrained encoder and raw pixels, if known.
 
-    steps, train, heldout, labels: smaller ones for the tests.
+    steps, train, heldout, labels: smaller ones for the tests. keep: a folder for the trained target encoder.
     """
     table = TABLES[name]
+    labels = labels or table.get("labels", LABELS)
     train = cifar10("train") if train is None else train
     heldout = cifar10("heldout") if heldout is None else heldout
     model, masks, settings = make(seed, **table["arms"][arm])
-    untrained = ViT.nano(img_size=32, patch_size=4)
-    untrained.load_state_dict(model.encoder.state_dict())
+    untrained = copy.deepcopy(model.encoder)
     steps = steps or table["steps"]
     chosen = train.subset(slice(len(train) - 3000, len(train)))  # for the curve: training images, never the held-out
     half = len(chosen) * 2 // 3
@@ -258,12 +283,15 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
         chosen.subset(slice(0, half)), chosen.subset(slice(half, len(chosen))), every=max(1, steps // 10)
     )
     at_start = during.score(untrained)
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     history = fit(
         model, train, masks, **settings, steps=steps, seed=seed, precision="bfloat16", callbacks=[during],
         label=f"{name}: {arm}, seed {seed}",
     )  # fmt: skip
-    minutes = (time.perf_counter() - start) / 60
+    minutes, cpu_minutes = (time.perf_counter() - start) / 60, (time.process_time() - start_cpu) / 60
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        save_file(model.target_encoder.state_dict(), keep / f"{name}-{arm.replace(' ', '-')}-{seed}.safetensors")
     labelled = train.subset(slice(0, labels))
     if baselines is None:
         baselines = probe_table({"untrained": untrained}, labelled, heldout)
@@ -277,7 +305,9 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
         "steps": steps,
         "images": steps * settings["batch_size"],
         "precision": "bfloat16",
+        "labels": labels,
         "minutes": round(minutes, 2),
+        "cpu_minutes": round(cpu_minutes, 2),
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit.strip(),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
@@ -307,12 +337,13 @@ def read(name):
 def write(name, rows):
     """Write a table, its rows in the order of arms and seeds, in one atomic step."""
     table = TABLES[name]
+    labels = table.get("labels", LABELS)
     order = list(table["arms"])
     rows = sorted((r for r in rows if r["arm"] in order), key=lambda r: (order.index(r["arm"]), r["seed"]))
     content = {
         "question": table["question"],
         "steps": table["steps"],
-        "probe": "frozen target encoder; 10,000 labels; scored on the 10,000 images of data_batch_5",
+        "probe": f"frozen target encoder; {labels:,} labels; scored on the 10,000 images of data_batch_5",
         "minutes": "wall time of the training alone, on one core of a shared machine: no measure of speed",
         "reproduce": f"python tools/results.py run {name}",
         "rows": rows,
@@ -323,13 +354,15 @@ def write(name, rows):
     part.replace(path)
 
 
-def known_baselines(seed):
+def known_baselines(seed, labels):
     """The untrained encoder's scores and those of raw pixels, if a recorded row of that seed has them, else None.
 
-    Every arm of every table starts from the same weights for one seed, so they need to be judged once.
+    Every arm of every table starts from the same weights for one seed, so they need to be judged once for each
+    number of labels.
     """
     for path in sorted(FOLDER.glob("*.json")):
-        for scores in (row["scores"] for row in read(path.stem)["rows"] if row["seed"] == seed):
+        rows = [row for row in read(path.stem)["rows"] if row["seed"] == seed and row.get("labels", LABELS) == labels]
+        for scores in (row["scores"] for row in rows):
             untrained = {probe: scores[f"untrained_{key}"] for probe, key in PROBES.items()}
             return {"untrained": untrained, "raw pixels": {"kNN": scores["raw_knn"], "linear": scores["raw_linear"]}}
     return None
@@ -342,7 +375,9 @@ def run(name, arm=None, seed=None):
             known = {(row["arm"], row["seed"]) for row in read(name)["rows"]}
             if (a, s) in known and (arm is None or seed is None):
                 continue
-            row = run_row(name, a, s, known_baselines(s))
+            labels = TABLES[name].get("labels", LABELS)
+            baselines = None if "encoder" in TABLES[name]["arms"][a] else known_baselines(s, labels)
+            row = run_row(name, a, s, baselines, keep=ROOT / "runs" / "recorded")
             rows = [r for r in read(name)["rows"] if (r["arm"], r["seed"]) != (a, s)]  # others may have written since
             write(name, [*rows, row])
             scores = row["scores"]
