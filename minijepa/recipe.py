@@ -27,6 +27,9 @@ TRAINING = {  # for `fit`
     "momentum": (0.9, 1.0),
     "augment": crop_flip,
 }
+# for ten minutes and more, with the encoder size "micro": small batches and the fast teacher stop helping after 2,000
+# steps, a wider encoder goes on
+LONGER = {**TRAINING, "batch_size": 128, "momentum": (0.97, 1.0)}
 # the published choices, as far as a run of a few thousand small batches can follow them
 PUBLISHED = {
     "batch_size": 32,

@@ -197,13 +197,13 @@ def test_sizes_of_the_paper_and_of_the_docstrings():
     """Millions of parameters: the released I-JEPA's ViT-L, H and g at 224 / 14, ours at 32 / 4."""
     with torch.device("meta"):
         paper = {name: count_parameters(ViT.size(name, img_size=224, patch_size=14)) for name in SIZES}
-        small = {name: count_parameters(getattr(ViT, name)()) for name in ("nano", "tiny", "small", "base")}
+        small = {name: count_parameters(getattr(ViT, name)()) for name in ("nano", "micro", "tiny", "small", "base")}
     assert {n: round(paper[n] / 1e6) for n in ("large", "huge", "giant")} == {
         "large": 303,
         "huge": 630,
         "giant": 1011,
     }
-    for name, promised in {"nano": 0.45, "tiny": 5.4, "small": 21, "base": 85}.items():
+    for name, promised in {"nano": 0.45, "micro": 1.8, "tiny": 5.4, "small": 21, "base": 85}.items():
         assert abs(small[name] / 1e6 - promised) / promised < 0.03, (name, small[name])
 
 
@@ -236,8 +236,8 @@ def test_other_errors_name_what_was_given():
         vit(torch.zeros(1, 3, 16, 20))
     with pytest.raises(ValueError, match=r"\(2, 16, 16\)"):
         vit(torch.zeros(1, 3, 2, 16, 16))
-    with pytest.raises(ValueError, match="'micro'.*nano"):
-        ViT.size("micro")
+    with pytest.raises(ValueError, match="'milli'.*nano"):
+        ViT.size("milli")
 
 
 def test_gather_and_pool():

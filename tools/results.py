@@ -99,7 +99,7 @@ def nothing(prediction, target):
 
 def make(
     seed,
-    encoder=None,
+    size="nano",
     teacher="ema",
     distance=smooth_l1,
     weight=recipe.WEIGHT,
@@ -110,9 +110,9 @@ def make(
     depth=2,
     **training,
 ):
-    """(model, masks, settings for fit): the recipe with an arm's changes. encoder: sizes other than ViT.nano's."""
+    """(model, masks, settings for fit): the recipe with an arm's changes."""
     torch.manual_seed(seed)
-    encoder = ViT.nano(img_size=32, patch_size=4, **(encoder or {}))
+    encoder = ViT.size(size, img_size=32, patch_size=4)
     pixels = PixelTeacher(encoder) if teacher == "pixels" else None
     predictor = Predictor(encoder.dim, encoder.grid, width, depth, heads=3, out_dim=pixels.dim if pixels else None)
     teacher = pixels or EMATeacher(encoder, normalise=normalise, top=top)
@@ -121,6 +121,7 @@ def make(
 
 
 ADAMW = dict(optimizer="adamw", lr=2e-3, weight_decay=(0.05, 0.05))
+LONGER = {"size": "micro", **recipe.LONGER}
 TABLES = {
     "parts": {
         "question": "Which part of the recipe does the work?",
@@ -145,12 +146,13 @@ TABLES = {
     },
     "ten_minutes": {
         "question": "What do ten minutes of two cores reach?",
-        "steps": 10_000,
+        "steps": 1700,
         "labels": 40_000,
         "arms": {
-            "recipe": {},
-            "prediction alone": dict(weight=0.0),
-            "term alone": dict(distance=nothing),
+            "longer recipe": LONGER,
+            "longer, prediction alone": {**LONGER, "weight": 0.0},
+            "longer, term alone": {**LONGER, "distance": nothing},
+            "recipe of short runs": dict(steps=10_000),
         },
     },
     "target_scale": {
@@ -275,8 +277,9 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     train = cifar10("train") if train is None else train
     heldout = cifar10("heldout") if heldout is None else heldout
     model, masks, settings = make(seed, **table["arms"][arm])
+    steps = steps or settings.pop("steps", table["steps"])
+    settings.pop("steps", None)
     untrained = copy.deepcopy(model.encoder)
-    steps = steps or table["steps"]
     chosen = train.subset(slice(len(train) - 3000, len(train)))  # for the curve: training images, never the held-out
     half = len(chosen) * 2 // 3
     during = KNNDuring(
@@ -305,6 +308,8 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
         "steps": steps,
         "images": steps * settings["batch_size"],
         "precision": "bfloat16",
+        "settings": {"dim": model.encoder.dim, "depth": len(model.encoder.blocks), "weight": model.weight}
+        | {key: value for key, value in settings.items() if not callable(value)},
         "labels": labels,
         "minutes": round(minutes, 2),
         "cpu_minutes": round(cpu_minutes, 2),
@@ -368,6 +373,19 @@ def known_baselines(seed, labels):
     return None
 
 
+def recorded_recipe(steps, labels, seed):
+    """The row of any table whose arm changes nothing, for so many steps, labels and that seed; None if there is none.
+
+    Its command stays the one that made it.
+    """
+    for name, table in TABLES.items():
+        if (table["steps"], table.get("labels", LABELS)) == (steps, labels):
+            for row in read(name)["rows"]:
+                if row["seed"] == seed and not table["arms"][row["arm"]]:
+                    return row
+    return None
+
+
 def run(name, arm=None, seed=None):
     """Run what is asked for; without an arm or seed, all that is not recorded yet."""
     for s in SEEDS if seed is None else (seed,):
@@ -375,8 +393,13 @@ def run(name, arm=None, seed=None):
             known = {(row["arm"], row["seed"]) for row in read(name)["rows"]}
             if (a, s) in known and (arm is None or seed is None):
                 continue
-            labels = TABLES[name].get("labels", LABELS)
-            baselines = None if "encoder" in TABLES[name]["arms"][a] else known_baselines(s, labels)
+            table = TABLES[name]
+            labels = table.get("labels", LABELS)
+            twin = None if table["arms"][a] else recorded_recipe(table["steps"], labels, s)
+            if twin and arm is None:  # the recipe itself, recorded for another table: the same run
+                write(name, [*read(name)["rows"], {**twin, "arm": a}])
+                continue
+            baselines = None if "size" in table["arms"][a] else known_baselines(s, labels)
             row = run_row(name, a, s, baselines, keep=ROOT / "runs" / "recorded")
             rows = [r for r in read(name)["rows"] if (r["arm"], r["seed"]) != (a, s)]  # others may have written since
             write(name, [*rows, row])

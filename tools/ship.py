@@ -1,0 +1,162 @@
+"""Make a shipped encoder and its model card from a recorded run.
+
+    python tools/results.py run ten_minutes --arm recipe --seed 0      trains and records, keeps the encoder in runs/
+    python tools/ship.py ijepa-cifar10-nano --table ten_minutes --arm recipe --seed 0
+
+Writes NAME.safetensors (float16), NAME.json and README.md into minijepa/encoders. The card's numbers come from the
+recorded row, but for the quick probes at its end: those are of the file as it is shipped, rounded to float16, with few
+labels, so that anyone can check them in seconds.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import results  # tools/results.py
+from safetensors.torch import load_file, save
+
+from minijepa import ViT, features, knn_probe, linear_probe
+from minijepa.datasets import cifar10, shapeworld
+from minijepa.encoders import load_pretrained, pretrained_names
+from minijepa.recorded import load
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "minijepa" / "encoders"
+LIMITS = [
+    "Trained on 40,000 photographs of 32 x 32 pixels: for larger or other images it is a curiosity, not a tool.",
+    "Ten minutes of training: far below what the method reaches with a thousand times the compute.",
+    "Some settings of the recipe were chosen on data_batch_5, the images that the probe numbers are scored on.",
+    "CIFAR-10 was collected from the web; its classes and pictures carry the biases of that collection.",
+]
+
+
+QUICK = "5,000 labels, scored on 5,000 other images: CIFAR-10 held-out; ShapeWorld in grey, seeds 0 and 1"
+
+
+def quick_data():
+    """{name: (train, heldout)} of the quick probes: photographs where CIFAR-10 is at hand, shapes drawn here always."""
+    return {
+        "cifar10": tuple(cifar10(split).subset(slice(0, 5000)) for split in ("train", "heldout")),
+        "shapeworld": tuple(shapeworld(5000, seed=seed, colour="grey") for seed in (0, 1)),
+    }
+
+
+def quick_probe(encoder, train, heldout):
+    """{"kNN", "linear"}: accuracies of an encoder's pooled last layer."""
+    f, g = features(encoder, train), features(encoder, heldout)
+    return {
+        "kNN": round(knn_probe(f, train.labels, g, heldout.labels), 4),
+        "linear": round(linear_probe(f, train.labels, g, heldout.labels), 4),
+    }
+
+
+def ship(name, table, arm, seed, weights):
+    """Write NAME.safetensors and NAME.json from a recorded row and the encoder that its run kept."""
+    recorded = load(table)
+    rows = [row for row in recorded["rows"] if (row["arm"], row["seed"]) == (arm, seed)]
+    if not rows:
+        raise SystemExit(f"{table} has no row for {arm!r}, seed {seed}: run tools/results.py first")
+    state = {key: value.half().contiguous() for key, value in load_file(weights).items()}
+    content = save(state)
+    trained = results.make(seed, **results.TABLES[table]["arms"][arm])[0].encoder
+    heads = trained.blocks[0].attn.heads
+    config = {"img_size": 32, "patch_size": 4, "dim": trained.dim, "depth": len(trained.blocks), "heads": heads}
+    encoder = ViT(**config).eval()
+    encoder.load_state_dict({key: value.float() for key, value in state.items()})
+    row = rows[0]
+    card = {
+        "name": name,
+        "what": f"the target encoder of I-JEPA: a ViT of width {config['dim']} and {config['depth']} blocks for images "
+        "of 32 x 32 pixels, patches of 4 x 4",
+        "parameters": sum(p.numel() for p in encoder.parameters()),
+        "config": config,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "data": "CIFAR-10, training batches 1-4 (40,000 images), no labels",
+        "recipe": "I-JEPA with minijepa/recipe.py's masks, crops and flips; "
+        + ", ".join(f"{key} {value}" for key, value in row["settings"].items())
+        + f"; {row['precision']}",
+        **{key: row[key] for key in ("command", "commit", "date", "seed", "steps", "images", "minutes", "cpu_minutes",
+                                     "hardware", "versions")},
+        "probe": recorded["probe"],
+        "scores": row["scores"],
+        "seeds": {key: [r["scores"][key] for r in recorded["rows"] if r["arm"] == arm]
+                  for key in ("knn", "linear", "linear_all")},
+        "quick": {"how": QUICK, **{key: quick_probe(encoder, *pair) for key, pair in quick_data().items()}},
+        "limits": LIMITS,
+    }  # fmt: skip
+    (FOLDER / f"{name}.safetensors").write_bytes(content)
+    (FOLDER / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def readme():
+    """All cards as one page."""
+    lines = [
+        "# The encoders this project ships",
+        "",
+        "Trained by this project alone, on CPUs, without labels. `tools/ship.py` writes this page.",
+        "",
+        "```python",
+        "from minijepa.encoders import load_pretrained",
+        'encoder = load_pretrained("ijepa-cifar10-nano").encoder  # a ViT, float32, eval mode; no network needed',
+        "```",
+    ]
+    probes = ("knn", "linear", "linear_all")
+    for name in pretrained_names():
+        card = load_pretrained(name).card
+        scores, seeds = card["scores"], card["seeds"]
+        others = {key: ", ".join(f"{v:.3f}" for v in seeds[key] if v != scores[key]) or "none yet" for key in probes}
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            f"{card['what'][0].upper()}{card['what'][1:]}; {card['parameters']:,} parameters, float16 on disk.",
+            "",
+            "| | |",
+            "|---|---|",
+            f"| data | {card['data']} |",
+            f"| recipe | {card['recipe']} |",
+            f"| command | `{card['command']}` (commit {card['commit']}, {card['date']}) |",
+            f"| length | {card['steps']:,} steps, {card['images']:,} images, "
+            f"{card['cpu_minutes']:.1f} processor minutes |",
+            f"| hardware | {card['hardware']['threads']} thread of {card['hardware']['processor']}, "
+            f"torch {card['versions']['torch']}, seed {card['seed']} |",
+            "",
+            f"Probes: {card['probe']}. Other seeds of the same command in brackets.",
+            "",
+            "| | kNN | linear | linear, all layers |",
+            "|---|---|---|---|",
+            "| **this encoder** | " + " | ".join(f"**{scores[key]:.3f}** ({others[key]})" for key in probes) + " |",
+            "| untrained | " + " | ".join(f"{scores[f'untrained_{key}']:.3f}" for key in probes) + " |",
+            f"| raw pixels | {scores['raw_knn']:.3f} | {scores['raw_linear']:.3f} (8 x 8) | |",
+            "",
+            f"To check in seconds ({card['quick']['how']}):",
+            "",
+            "| | kNN | linear |",
+            "|---|---|---|",
+            *(f"| {key} | {card['quick'][key]['kNN']:.3f} | {card['quick'][key]['linear']:.3f} |"
+              for key in ("cifar10", "shapeworld")),
+            "",
+            "Known limits:",
+            "",
+            *(f"- {limit}" for limit in card["limits"]),
+        ]  # fmt: skip
+    (FOLDER / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", help="without it, only README.md is written again")
+    parser.add_argument("--table")
+    parser.add_argument("--arm", default="recipe")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    if arguments.name:
+        kept = f"{arguments.table}-{arguments.arm.replace(' ', '-')}-{arguments.seed}.safetensors"
+        ship(arguments.name, arguments.table, arguments.arm, arguments.seed, ROOT / "runs" / "recorded" / kept)
+    readme()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
