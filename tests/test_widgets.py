@@ -1,6 +1,6 @@
 """Explorers: what is drawn is what was asked for, every control changes it, nothing impossible ends in a traceback.
 
-`python tests/test_widgets.py` measures how long a tick of a slider takes; no test does, since machines differ.
+How long a tick of a slider takes, tools/bench_ticks.py measures; no test does, since machines differ.
 """
 
 import base64
@@ -8,7 +8,6 @@ import io
 import re
 import subprocess
 import sys
-import time
 
 import nbformat
 import numpy as np
@@ -323,6 +322,26 @@ def test_the_lowest_energy_is_named_and_framed():
         EnergyExplorer(energy, {"z": [0]}, ("a", range(5)), ("b", range(4)))
 
 
+def test_a_point_of_the_map_shows_what_it_stands_for():
+    energy = np.arange(2 * 4 * 5, dtype=float).reshape(2, 4, 5)
+
+    def pictures(state, row, column):
+        grey = torch.full((3, 8, 8), 100 * state[0] + 10 * row + column, dtype=torch.uint8)
+        return [("question", torch.zeros_like(grey)), ("answer", grey)]
+
+    explorer = EnergyExplorer(energy, {"z": [0, 1]}, ("a", range(5)), ("b", range(4)), pictures)
+    assert list(explorer.controls) == ["z", "row", "column"] and "orange point" in explorer.alt
+    for name, value in {"z": 1, "row": 3, "column": 0}.items():
+        before = explorer.screen.value
+        explorer.controls[name].value = value
+        assert explorer.screen.value != before
+    right = picture_in(explorer)[:, -114:-2]
+    assert (right == 130).all(axis=-1).sum() >= 112 * 112, "the answer at z = 1, row 3, column 0"
+    assert f"At the point: {energy[1, 3, 0]:.3g}." in sentence_in(explorer)
+    orange = (picture_in(explorer)[:, :264] == (0xE6, 0x9F, 0)).all(axis=-1).nonzero()
+    assert orange[0].mean() < 18 + 260 / 4 and orange[1].mean() < 2 + 260 / 5, "its frame: upper left"
+
+
 # --- the canvas -------------------------------------------------------------------------------------------
 
 
@@ -345,31 +364,3 @@ def test_a_small_png_is_smaller_and_nearly_the_same(data):
     small = canvas.png(picture, small=True)
     assert len(small) < len(canvas.png(picture))
     assert np.abs(np.asarray(Image.open(io.BytesIO(small)).convert("RGB"), dtype=int) - np.asarray(picture)).mean() < 6
-
-
-# --- how quick (not a test) -------------------------------------------------------------------------------
-
-
-def tick_times(explorer, ticks=300):
-    """Seconds of the clock and of the processor for each of so many random moves of random controls: [ticks, 2]."""
-    rng, times = np.random.default_rng(0), []
-    while len(times) < ticks:
-        control = list(explorer.controls.values())[rng.integers(len(explorer.controls))]
-        if hasattr(control, "options"):
-            values = [option[1] if isinstance(option, tuple) else option for option in control.options]
-        else:
-            values = np.arange(control.min, control.max + control.step / 2, control.step).tolist()
-        value = values[rng.integers(len(values))]
-        if value != control.value:
-            start = time.perf_counter(), time.process_time()
-            control.value = value
-            times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
-    return np.array(times)
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    for kind, explorer in one_of_each(shapeworld(64, seed=0)).items():
-        clock, processor = 1000 * np.percentile(tick_times(explorer), [50, 95], axis=0).T
-        print(f"{kind:<12} median {clock[0]:5.1f} ms, p95 {clock[1]:5.1f} ms (processor {processor[0]:.1f}, "
-              f"{processor[1]:.1f})")  # fmt: skip

@@ -14,7 +14,7 @@ from minijepa.plots import BLUE, GREEN, PALETTE
 from minijepa.widgets import canvas
 from minijepa.widgets.explorer import Explorer
 
-SIZE = (200, 160)  # of one plot, in pixels
+SIZE = (176, 130)  # of one plot, in pixels; four runs fit on a laptop's screen
 
 
 @dataclass
@@ -57,7 +57,7 @@ class CollapseExplorer(Explorer):
         self.levels = (max(float(every.min()), float(every.max()) - 4), float(every.max()))
         self.pictures = [self.paint(i) for i in range(len(self.steps))]
         last = len(self.steps) - 1
-        self.examples = [(f"Step {self.steps[i]}", {"moment": i}) for i in dict.fromkeys((0, last // 2, last))]
+        self.examples = [(f"Step {self.steps[i]}", {"moment": i}) for i in dict.fromkeys((last // 2, last))]
         super().__init__(
             moment=ipywidgets.SelectionSlider(
                 options=[(str(step), i) for i, step in enumerate(self.steps)], value=last, description="step"
@@ -107,7 +107,7 @@ class CollapseExplorer(Explorer):
             names.append((name, colour))
         top = max([v for snaps in self.runs.values() for s in snaps for v in s.monitors.values()], default=1.0)
         ends = self.steps[0], self.steps[-1]
-        return canvas.plot(lines, (260, SIZE[1]), ends, (0, top), names or "no monitors", cursor=step)
+        return canvas.plot(lines, (236, SIZE[1]), ends, (0, top), names or "no monitors", cursor=step)
 
     def probes(self, snapshots, step):
         """The probe of a run against the step."""

@@ -1,0 +1,79 @@
+"""How long a reader waits: from moving a control of an explorer to its new picture; and what the monitors cost.
+
+    python tools/bench_ticks.py
+
+Every control of every explorer is moved to 100 random places, on data of the course's sizes. Target: 95 of 100 ticks
+within 100 ms on two cores. Printed beside the clock is the processor's time, which other programs do not lengthen.
+The monitors: what `DiagnoseDuring` adds to a step of the course's recipe at its default settings. Target: at most 5 %.
+"""
+
+import time
+
+import numpy as np
+import torch
+
+from minijepa import recipe
+from minijepa.datasets import shapeworld
+from minijepa.monitors import DiagnoseDuring
+from minijepa.training import fit
+from minijepa.widgets import CollapseExplorer, EnergyExplorer, MaskExplorer, PredictionExplorer, Snapshot
+
+
+def explorers():
+    """One of each, as large as in the notebooks, by name."""
+    data = shapeworld(310, seed=0)
+    z = torch.randn(256, 64, generator=torch.Generator().manual_seed(0))
+    run = [Snapshot(step, z / (1 + step), {"position std": 1 / (1 + step), "RankMe": 0.5}, 0.2) for step in range(13)]
+    energy = np.random.default_rng(0).random((8, 3, 13, 13))
+    sliders, pair = {"question": range(8), "seen": range(3)}, [("asked", data.images[0]), ("answer", data.images[1])]
+    return {
+        "masks": MaskExplorer(data.images[:16]),
+        "prediction": PredictionExplorer(recipe.build(), data.subset(slice(0, 10)), data.subset(slice(10, 310))),
+        "collapse": CollapseExplorer(dict.fromkeys("abcd", run), labels=torch.arange(256) % 4),
+        "energy": EnergyExplorer(energy, sliders, ("v", range(13)), ("u", range(13)), lambda *point: pair),
+    }
+
+
+def places(control):
+    """All values that a control can be moved to."""
+    if hasattr(control, "options"):
+        return [option[1] if isinstance(option, tuple) else option for option in control.options]
+    return np.arange(control.min, control.max + control.step / 2, control.step).tolist()
+
+
+def tick_times(control, ticks, rng):
+    """Milliseconds of the clock and of the processor for each of so many moves: [ticks, 2]."""
+    values, times = places(control), []
+    while len(times) < ticks:
+        value = values[rng.integers(len(values))]
+        if value != control.value:
+            clock, processor = time.perf_counter(), time.process_time()
+            control.value = value  # the picture has been drawn when this returns
+            times.append((time.perf_counter() - clock, time.process_time() - processor))
+    return 1000 * np.array(times)
+
+
+def monitor_cost(steps=20):
+    """Seconds of the processor: (a training step, a diagnosis, steps between two diagnoses)."""
+    data, jepa = shapeworld(512, seed=0), recipe.build()
+    watch = DiagnoseDuring(data.floats(slice(0, 128)))
+    fit(jepa, data, recipe.masks, **recipe.TRAINING, steps=3, callbacks=[watch])  # the first steps are slower
+    start = time.process_time()
+    fit(jepa, data, recipe.masks, **recipe.TRAINING, steps=steps)
+    middle = time.process_time()
+    watch(watch.every, jepa, {})
+    return (middle - start) / steps, time.process_time() - middle, watch.every
+
+
+def main():
+    print("explorer    control            p50     p95   processor p50     p95   ms")
+    for name, explorer in explorers().items():
+        for control, widget in explorer.controls.items():
+            times = np.percentile(tick_times(widget, 100, np.random.default_rng(0)), [50, 95], axis=0).T.flatten()
+            print(f"{name:<12}{control:<14}{times[0]:8.1f}{times[1]:8.1f}{times[2]:16.1f}{times[3]:8.1f}")
+    step, diagnosis, every = monitor_cost()
+    print(f"monitors: step {1e3 * step:.0f} ms, diagnosis {1e3 * diagnosis:.0f} ms: {diagnosis / (every * step):.1%}")
+
+
+if __name__ == "__main__":
+    main()
