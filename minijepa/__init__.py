@@ -28,6 +28,7 @@ try:
     )
     from minijepa.muon import Muon
     from minijepa.training import History, TrainingDiverged, fit
+    from minijepa.encoders import Shipped, WeightsCorrupt, load_pretrained
     from minijepa.probes import KNNDuring, features, knn_probe, linear_probe, raw_pixels
 except (ImportError, OSError):
     # where something is missing, the checker must still come to say what: `python -m minijepa.check`

@@ -1,7 +1,7 @@
 """Make a shipped encoder and its model card from a recorded run.
 
-    python tools/results.py run ten_minutes --arm recipe --seed 0      trains and records, keeps the encoder in runs/
-    python tools/ship.py ijepa-cifar10-nano --table ten_minutes --arm recipe --seed 0
+    python tools/results.py run ten_minutes --arm "longer recipe" --seed 0    keeps the encoder in runs/recorded
+    python tools/ship.py ijepa-cifar10-micro --table ten_minutes --arm "longer recipe"
 
 Writes NAME.safetensors (float16), NAME.json and README.md into minijepa/encoders. The card's numbers come from the
 recorded row, but for the quick probes at its end: those are of the file as it is shipped, rounded to float16, with few
@@ -26,8 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "minijepa" / "encoders"
 LIMITS = [
     "Trained on 40,000 photographs of 32 x 32 pixels: for larger or other images it is a curiosity, not a tool.",
-    "Ten minutes of training: far below what the method reaches with a thousand times the compute.",
-    "Some settings of the recipe were chosen on data_batch_5, the images that the probe numbers are scored on.",
+    "Ten minutes of training on a CPU: far below what the method reaches with a thousand times the compute.",
+    "Size, batch and momentum were chosen on training images; the weight of the variance/covariance term had been "
+    "chosen on data_batch_5, the images that the probe numbers are scored on.",
     "CIFAR-10 was collected from the web; its classes and pictures carry the biases of that collection.",
 ]
 
@@ -99,7 +100,7 @@ def readme():
         "",
         "```python",
         "from minijepa.encoders import load_pretrained",
-        'encoder = load_pretrained("ijepa-cifar10-nano").encoder  # a ViT, float32, eval mode; no network needed',
+        'encoder = load_pretrained("ijepa-cifar10-micro").encoder  # a ViT, float32, eval mode; no network needed',
         "```",
     ]
     probes = ("knn", "linear", "linear_all")
@@ -123,7 +124,7 @@ def readme():
             f"| hardware | {card['hardware']['threads']} thread of {card['hardware']['processor']}, "
             f"torch {card['versions']['torch']}, seed {card['seed']} |",
             "",
-            f"Probes: {card['probe']}. Other seeds of the same command in brackets.",
+            f"Probes: {card['probe']}. In brackets other seeds of the same command, where they were run.",
             "",
             "| | kNN | linear | linear, all layers |",
             "|---|---|---|---|",
@@ -149,7 +150,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", help="without it, only README.md is written again")
     parser.add_argument("--table")
-    parser.add_argument("--arm", default="recipe")
+    parser.add_argument("--arm")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.name:
