@@ -24,12 +24,31 @@ try:
         cifar10,
         course_data,
         image_folder,
+        shape_scenes,
         shapeworld,
     )
     from minijepa.muon import Muon
     from minijepa.training import History, TrainingDiverged, fit
     from minijepa.encoders import Shipped, WeightsCorrupt, load_pretrained
-    from minijepa.probes import KNNDuring, features, knn_probe, linear_probe, raw_pixels
+    from minijepa.probes import (
+        KNNDuring,
+        TokenFeatures,
+        attentive_probe,
+        average_precision,
+        depth_probe,
+        detection_probe,
+        features,
+        fine_tune,
+        fit_attentive,
+        knn_probe,
+        linear_probe,
+        low_shot,
+        raw_patches,
+        raw_pixels,
+        ridge_probe,
+        segmentation_probe,
+        token_features,
+    )
 except (ImportError, OSError):
     # where something is missing, the checker must still come to say what: `python -m minijepa.check`
     if "minijepa.check" not in sys.orig_argv:

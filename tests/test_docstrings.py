@@ -22,7 +22,6 @@ TENSORS = set(
 NOT_TENSORS = {
     ("training.py", "fit"): "`masks` is a function that draws them",
     ("training.py", "BatchOrder"): "`images` is how many there are",
-    ("probes.py", "KNNDuring"): "`train` is a data set",
     ("train.py", "steps_in"): "`masks` is a function that draws them",
     ("train.py", "probe_table"): "`train` is a data set",
 }

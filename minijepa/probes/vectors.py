@@ -1,43 +1,8 @@
-"""The judges: what do frozen features know? k nearest neighbours and a linear classifier.
+"""Probes of one vector per image: nearest neighbours, a linear classifier, a linear regression, all scikit-learn's."""
 
-A probe trains on the features of labelled images and is scored on others. Every score stands beside those of raw
-pixels and of the same encoder before training; without them it means nothing.
-"""
-
-import torch
-
-from minijepa.vit import pool
+from minijepa.probes.frozen import features
 
 # scikit-learn is imported inside the functions: it would double the time of `import minijepa`
-
-
-@torch.no_grad()
-def features(encoder, data, *, layers="last", batch_size=100, device=None):
-    """One vector per image from a frozen encoder: the mean over its tokens.
-
-    data: ImageData. layers: "last" gives [N, D], the last layer; "all" gives [N, L D], every layer's mean side by side.
-    Returns float32 on the CPU. The encoder's mode and device are left as they were. Raises ValueError for other layers.
-    """
-    if layers not in ("last", "all"):
-        raise ValueError(f"layers must be 'last' or 'all', got {layers!r}")
-    device = device or next(encoder.parameters()).device
-    training = encoder.training
-    encoder.eval()
-    chunks = []
-    for index in torch.arange(len(data)).split(batch_size):
-        x = data.floats(index, device)  # [B, C, H, W]
-        outputs = encoder.layers(x) if layers == "all" else [encoder(x)]  # each [B, N, D]
-        chunks.append(torch.cat([pool(tokens) for tokens in outputs], dim=1).float().cpu())  # [B, D] or [B, L D]
-    encoder.train(training)
-    return torch.cat(chunks)
-
-
-def raw_pixels(data, *, size=None):
-    """The images themselves as features, normalised: [N, C H W]; size: shrink to size x size first."""
-    x = data.floats()  # [N, C, H, W]
-    if size is not None:
-        x = torch.nn.functional.adaptive_avg_pool2d(x, size)
-    return x.flatten(1)
 
 
 def knn_probe(train, train_labels, test, test_labels, k=20):
@@ -73,10 +38,25 @@ def linear_probe(train, train_labels, test, test_labels, c=1.0, max_iter=2000):
     return float(probe.score(test.numpy(), test_labels.numpy()))
 
 
+def ridge_probe(train, train_values, test, test_values, penalty=10.0):
+    """R^2 of a linear regression on standardised features, for what is measured and not named: positions, counts.
+
+    R^2 = 1 - (squared error) / (squared error of the training mean's best guess on the test set), averaged over the
+    values: 1 is perfect, 0 no better than a constant, below 0 worse than that.
+    train: [N, D], test: [M, D]; values: float [N, K] and [M, K]. penalty: strength of the L2 penalty (Ridge's alpha).
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    probe = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
+    return float(probe.fit(train.numpy(), train_values.numpy()).score(test.numpy(), test_values.numpy()))
+
+
 class KNNDuring:
     """A callback for `fit`: every `every` steps, the kNN accuracy of the target encoder, into the column "knn".
 
-    train, heldout: ImageData, kept small, since their features are computed again each time.
+    train, heldout: ImageData with images [N, C, H, W], kept small: their features are computed again each time.
     """
 
     def __init__(self, train, heldout, every):

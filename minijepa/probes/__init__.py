@@ -1,0 +1,42 @@
+"""The judges: what do frozen features know? One probe per question, all asked in the same way.
+
+    probe(train, train_truth, test, test_truth)
+
+reads what is asked for from the features of labelled images and is scored on others. `train` and `test` are vectors
+[N, D] for the probes of `vectors`, tokens [N, L, D] for the attentive one, `TokenFeatures` for the dense ones. Every
+score stands beside those of raw patches and of the same encoder before training; without them it means nothing,
+because a strong probe can learn by itself.
+"""
+
+from minijepa.probes.attentive import AttentiveProbe, attentive_probe, fit_attentive
+from minijepa.probes.dense import Reading, depth_probe, mean_iou, segmentation_probe
+from minijepa.probes.detection import Detections, average_precision, detection_probe
+from minijepa.probes.finetune import fine_tune
+from minijepa.probes.frozen import TokenFeatures, features, raw_patches, raw_pixels, token_features
+from minijepa.probes.labels import label_order, low_shot
+from minijepa.probes.vectors import KNNDuring, knn_probe, linear_probe, ridge_probe
+
+__all__ = [
+    "features",
+    "raw_pixels",
+    "TokenFeatures",
+    "token_features",
+    "raw_patches",
+    "knn_probe",
+    "linear_probe",
+    "ridge_probe",
+    "KNNDuring",
+    "AttentiveProbe",
+    "fit_attentive",
+    "attentive_probe",
+    "segmentation_probe",
+    "depth_probe",
+    "Reading",
+    "mean_iou",
+    "detection_probe",
+    "Detections",
+    "average_precision",
+    "low_shot",
+    "label_order",
+    "fine_tune",
+]

@@ -1,0 +1,54 @@
+"""Fine-tuning: the encoder may change too. From a fresh encoder this is plain supervised training."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from minijepa.training import BatchOrder, deferred_interrupt, progress_bar, warmup_cosine
+from minijepa.vit import init_weights, pool
+
+
+def fine_tune(encoder, train, test, *, steps=300, batch_size=32, lr=1e-3, weight_decay=0.05, augment=None, seed=0):
+    """Train encoder and linear head together on labels; (accuracy in [0, 1] on the test images, the tuned encoder).
+
+    encoder: a ViT; it is copied and stays as it is. train, test: ImageData with images [N, C, H, W] and labels [N].
+    AdamW, a tenth of the steps warm-up, then cosine; augment: function (x, generator) -> x, or None. Not a probe of
+    frozen features: it asks how good a start the encoder is, so put the same from a fresh encoder beside it.
+    """
+    encoder = copy.deepcopy(encoder).train()
+    device = next(encoder.parameters()).device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = nn.Sequential(nn.LayerNorm(encoder.dim), nn.Linear(encoder.dim, len(train.classes))).apply(init_weights)
+    head.to(device)
+    learned = [*encoder.parameters(), *head.parameters()]
+    groups = [
+        {"params": [p for p in learned if p.ndim > 1]},
+        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay)
+    order = BatchOrder(len(train), min(batch_size, len(train)), seed)
+    with deferred_interrupt() as interrupt, progress_bar("fine-tuning", steps) as bar:
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = warmup_cosine(step, steps, lr, 0.1)
+            index = order.batch(step)
+            x = train.floats(index, device)  # [B, C, H, W]
+            if augment is not None:
+                x = augment(x, torch.Generator().manual_seed(seed * 1_000_003 + step))
+            loss = F.cross_entropy(head(pool(encoder(x))), train.labels[index].to(device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            bar.update()
+            if interrupt.is_set():
+                break
+    encoder.eval()
+    with torch.no_grad():
+        right = 0
+        for index in torch.arange(len(test)).split(200):
+            answer = head(pool(encoder(test.floats(index, device)))).argmax(dim=1).cpu()  # [B]
+            right += int((answer == test.labels[index]).sum())
+    return right / len(test), encoder
