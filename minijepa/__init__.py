@@ -6,9 +6,10 @@ The names below are in the order in which the course meets them; each comes from
 import sys
 
 try:
-    from minijepa.positions import sincos, sincos_1d, sincos_2d, sincos_3d
+    from minijepa.positions import rotate, rotation, sincos, sincos_1d, sincos_2d, sincos_3d
     from minijepa.vit import SIZES, ViT, count_parameters, gather_tokens, pool
-    from minijepa.masking import Masks, block_masks, random_masks
+    from minijepa.masking import Masks, MaskSets, block_masks, random_masks
+    from minijepa.masking3d import causal_masks, random_tubelets, random_tubes, tube_masks
     from minijepa.predictor import Predictor
     from minijepa.ema import EMATeacher, half_life, momentum_schedule
     from minijepa.losses import cosine, l1, l2, sigreg, smooth_l1, variance_covariance, vicreg
@@ -18,17 +19,23 @@ try:
     from minijepa.monitors import Diagnosis, DiagnoseDuring, diagnose, diagnose_tokens
     from minijepa.energy import energy_landscape, pair_energies, separation, surprise_maps
     from minijepa.datasets import (
+        ClipData,
         DataCorrupt,
         DataUnavailable,
         ImageData,
         cifar10,
         course_data,
         image_folder,
+        moving_digits,
+        moving_shapes,
         shape_scenes,
         shapeworld,
+        shuffle_frames,
+        video_folder,
     )
     from minijepa.muon import Muon
     from minijepa.training import History, TrainingDiverged, fit
+    from minijepa.pretrained import Pretrained, load_official
     from minijepa.encoders import Shipped, WeightsCorrupt, load_pretrained
     from minijepa.probes import (
         KNNDuring,

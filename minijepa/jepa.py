@@ -4,8 +4,9 @@
     x --> teacher (all patches, no gradient)     --> s_y at the target patches
     loss = mean D(prediction, s_y)  (+ weight * regulariser(s_x))
 
-Each relative of I-JEPA exchanges one box: give another teacher, another distance, another regulariser.
-Source: I-JEPA (arXiv:2301.08243, section 3).
+Each relative of I-JEPA exchanges one box: give another teacher, another distance, another regulariser. V-JEPA is
+this with clips for images, L1 for the distance and two sets of masks per step.
+Sources: I-JEPA (arXiv:2301.08243, section 3); V-JEPA (arXiv:2404.08471, section 3).
 """
 
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from torch import nn
 
 from minijepa.ema import EMATeacher
 from minijepa.losses import smooth_l1, variance_covariance
+from minijepa.masking import Masks
 from minijepa.vit import gather_tokens, pool
 
 
 @dataclass
 class JEPAOutput:
     """What one step made. loss: scalar; energy: [B, M, K_t]; prediction and target: [B, M, K_t, D];
-    context: s_x [B, K_c, D]; all_targets: [B, N, D], the teacher's view of the whole image."""
+    context: s_x [B, K_c, D]; all_targets: [B, N, D], the teacher's view of the whole image.
+    After a step with MaskSets energy, prediction, target and context are lists, one entry per specification."""
 
     loss: torch.Tensor
     energy: torch.Tensor
@@ -30,6 +33,14 @@ class JEPAOutput:
     target: torch.Tensor
     context: torch.Tensor
     all_targets: torch.Tensor
+
+    @classmethod
+    def of_sets(cls, parts):
+        """One output for a step with several mask specifications; the loss is the mean of theirs."""
+        lists = {
+            name: [getattr(part, name) for part in parts] for name in ("energy", "prediction", "target", "context")
+        }
+        return cls(loss=sum(part.loss for part in parts) / len(parts), all_targets=parts[0].all_targets, **lists)
 
 
 class JEPA(nn.Module):
@@ -59,10 +70,23 @@ class JEPA(nn.Module):
         self.weight = weight
 
     def forward(self, x, masks):
-        """x: images [B, C, H, W]; masks: Masks with context [B, K_c], targets [B, M, K_t]. Returns JEPAOutput."""
-        context = self.encoder(x, keep=masks.context)  # [B, K_c, D]
-        prediction = self.predictor(context, masks)  # [B, M, K_t, D]
+        """x: images [B, C, H, W] or clips [B, C, T, H, W]; masks: Masks, context [B, K_c] and targets [B, M, K_t].
+
+        Returns JEPAOutput. masks may also be MaskSets, V-JEPA's several specifications: each is encoded and
+        predicted on its own, with its own mask token, against one view of the teacher; the loss is their mean.
+        """
         all_targets = self.teacher(x)  # [B, N, D], no gradient
+        if isinstance(masks, Masks):
+            return self.compare(x, masks, all_targets)
+        return JEPAOutput.of_sets([self.compare(x, each, all_targets, token=k) for k, each in enumerate(masks.sets)])
+
+    def compare(self, x, masks, all_targets, **which):
+        """One specification: context, prediction, energy. x: [B, C, (T,) H, W]; all_targets: [B, N, D].
+
+        which: for the predictor, the mask token of this specification where there are several.
+        """
+        context = self.encoder(x, keep=masks.context)  # [B, K_c, D]
+        prediction = self.predictor(context, masks, **which)  # [B, M, K_t, D]
         target = gather_tokens(all_targets, masks.targets.flatten(1))  # [B, M * K_t, D]
         target = rearrange(target, "b (m k) d -> b m k d", m=masks.targets.shape[1])
         energy = self.distance(prediction.float(), target.float())  # [B, M, K_t]

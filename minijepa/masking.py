@@ -30,6 +30,20 @@ class Masks:
         return Masks(self.context.to(device), self.targets.to(device))
 
 
+@dataclass(frozen=True)
+class MaskSets:
+    """Several Masks for one batch, all used in one step: V-JEPA's short-range and long-range specifications.
+
+    sets: a tuple of Masks, context [B, K_c] and targets [B, M, K_t] each; the sizes may differ between them.
+    """
+
+    sets: tuple[Masks, ...]
+
+    def to(self, device):
+        """The same masks on another device."""
+        return MaskSets(tuple(masks.to(device) for masks in self.sets))
+
+
 def block_masks(
     batch,
     grid,
@@ -150,14 +164,17 @@ def largest_block(grid, scale, aspect):
 
 
 def place_blocks(count, grid, size, generator=None):
-    """Place `count` blocks of `size` (h, w) on the grid. Returns token indices, int64 [count, h w], sorted."""
-    starts = []
+    """Place `count` blocks of `size` (h, w) on the grid, or (t, h, w) on the grid of a clip.
+
+    Returns token indices, int64 [count, h w], sorted.
+    """
+    first, offsets = torch.zeros(count, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
     for length, block in zip(grid, size, strict=True):
         # inverse transform sampling: the cumulative table turns a uniform number into a start
         u = torch.rand(count, generator=generator)
-        starts.append(torch.searchsorted(cumulative_starts(length, block), u, right=True))
-    first = starts[0] * grid[1] + starts[1]  # [count]: the block's top left patch
-    offsets = (torch.arange(size[0])[:, None] * grid[1] + torch.arange(size[1])).flatten()  # [h w]
+        starts = torch.searchsorted(cumulative_starts(length, block), u, right=True)
+        first = first * length + starts  # [count]: the block's top left patch
+        offsets = (offsets[:, None] * length + torch.arange(block)).flatten()  # [h], then [h w]
     return first[:, None] + offsets  # [count, h w]
 
 

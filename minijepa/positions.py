@@ -1,10 +1,13 @@
-"""Where a patch is: fixed sine-cosine tables in one, two and three dimensions.
+"""Where a patch is: fixed sine-cosine tables in one, two and three dimensions, and rotary positions.
 
 Attention does not know the order of its tokens, so each token carries its position. I-JEPA and V-JEPA add a
 fixed table p_j of sines and cosines (no parameters to learn), in the encoder and again in the predictor.
 Source: Vaswani et al. 2017 (arXiv:1706.03762, section 3.5) in 1-D; MAE (arXiv:2111.06377) and I-JEPA
-(arXiv:2301.08243) in 2-D, by giving half of the width to each axis.
+(arXiv:2301.08243) in 2-D, by giving half of the width to each axis. V-JEPA 2 (arXiv:2506.09985) adds nothing to the
+token and turns queries and keys instead (RoFormer, arXiv:2104.09864), so that attention hears only distances.
 """
+
+import math
 
 import torch
 
@@ -37,34 +40,67 @@ def sincos_2d(grid, dim):
     return torch.cat([sincos_1d(rows.flatten(), dim // 2), sincos_1d(columns.flatten(), dim // 2)], dim=1)
 
 
-def sincos_3d(grid, dim):
+def sincos_3d(grid, dim, uniform=False):
     """The 3-D table of a clip: half of the width encodes time, a quarter the row, a quarter the column.
 
     grid: (times, rows, columns) of tubelets. dim: width, a multiple of 8.
-    Returns [times * rows * columns, dim], time-major, then row-major.
-    Source: V-JEPA (arXiv:2404.08471, section 3); this is the split that its code uses unless told to give
-    each axis the same share. Raises ValueError if dim is not a multiple of 8.
+    uniform: give each axis the same share instead, 2 ceil(dim / 6) columns, and cut the table to `dim` at the end
+    (so the column axis has a little less); then any even dim will do. All released V-JEPA models use it
+    (`uniform_power` in their code). Returns [times * rows * columns, dim], time-major, then row-major.
+    Source: V-JEPA (arXiv:2404.08471, section 3). Raises ValueError if dim is no such multiple.
     """
-    if dim % 8:
-        raise ValueError(f"dim must be a multiple of 8 (time takes half, row and column a quarter), got {dim}")
-    times, rows, columns = torch.meshgrid(*(torch.arange(n) for n in grid), indexing="ij")  # [T, H, W] each
-    return torch.cat(
-        [
-            sincos_1d(times.flatten(), dim // 2),
-            sincos_1d(rows.flatten(), dim // 4),
-            sincos_1d(columns.flatten(), dim // 4),
-        ],
-        dim=1,
-    )
+    if dim % (2 if uniform else 8):
+        wanted = "even" if uniform else "a multiple of 8 (time takes half, row and column a quarter)"
+        raise ValueError(f"dim must be {wanted}, got {dim}")
+    shares = [2 * math.ceil(dim / 6)] * 3 if uniform else [dim // 2, dim // 4, dim // 4]
+    return torch.cat([sincos_1d(p, w) for p, w in zip(places(grid), shares, strict=True)], dim=1)[:, :dim]
 
 
-def sincos(grid, dim):
+def places(grid):
+    """The coordinates of every token, one tensor [tokens] per axis, in the order of the tokens (last axis fastest)."""
+    return [axis.flatten() for axis in torch.meshgrid(*(torch.arange(n) for n in grid), indexing="ij")]
+
+
+def sincos(grid, dim, uniform=False):
     """The table for a grid of any number of axes: (H, W) an image, (T, H, W) a clip. Returns [tokens, dim].
 
-    Raises ValueError for a grid of any other number of axes, and where the table of that grid does.
+    uniform: only for clips, see `sincos_3d`. Raises ValueError for a grid of any other number of axes, and where
+    the table of that grid does.
     """
     if len(grid) == 2:
         return sincos_2d(grid, dim)
     if len(grid) == 3:
-        return sincos_3d(grid, dim)
+        return sincos_3d(grid, dim, uniform)
     raise ValueError(f"grid must be (rows, columns) or (times, rows, columns), got {tuple(grid)}")
+
+
+def rotation(grid, dim, published=False):
+    """How far each channel of a query or key is turned at each place: (cos, sin) of the angles, [2, tokens, dim].
+
+    grid: (H, W) or (T, H, W). dim: width of one attention head; each axis gets d = 2 floor(dim / (2 axes)) of its
+    channels, in the order of the axes, and what is left over is not turned. Channels 2i and 2i + 1 of an axis are
+    a pair, turned by the angle  place * w_i,  w_i = 10000^(-2i / d).
+    published: the reading of the released V-JEPA 2, which its weights need. There the frequencies are tiled
+    (w_0 w_1 ... w_0 w_1 ...) over channels that are still turned as neighbours, so the two of a pair get different
+    angles: no rotation, and scores depend on more than distances. Kept there for compatibility.
+    Raises ValueError if a head is too narrow for a pair per axis.
+    """
+    d = 2 * (dim // len(grid) // 2)
+    if d == 0:
+        raise ValueError(f"a head needs at least {2 * len(grid)} channels for {len(grid)} axes, got {dim}")
+    frequencies = 10_000.0 ** (-torch.arange(d // 2, dtype=torch.float64) / (d // 2))  # [d / 2]
+    frequencies = frequencies.repeat(2) if published else frequencies.repeat_interleave(2)  # [d]
+    angles = torch.cat([axis[:, None] * frequencies for axis in places(grid)], dim=1)  # [tokens, axes d]
+    angles = torch.nn.functional.pad(angles, (0, dim - angles.shape[1]))  # [tokens, dim]: angle 0 turns nothing
+    return torch.stack([angles.cos(), angles.sin()]).float()
+
+
+def rotate(x, turn):
+    """Turn each pair of channels: (a, b) -> (a cos - b sin, b cos + a sin).
+
+    x: queries or keys [B, heads, K, D / heads]; turn: what `rotation` gave, at the places of these tokens,
+    [2, K, D / heads] or, where each sample has its own tokens, [2, B, 1, K, D / heads]. Returns the shape of x.
+    """
+    cos, sin = turn
+    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)  # [B, heads, K, D / heads / 2] each
+    return x * cos + torch.stack([-b, a], dim=-1).flatten(-2) * sin

@@ -6,11 +6,10 @@ Source: I-JEPA (arXiv:2301.08243, section 3 and appendix A).
 """
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import nn
 
-from minijepa.positions import sincos
-from minijepa.vit import Block, init_weights
+from minijepa.vit import Block, add_positions, init_weights
 
 
 class Predictor(nn.Module):
@@ -18,30 +17,49 @@ class Predictor(nn.Module):
 
     dim: width of the encoder. grid: its patch grid, (H, W) or (T, H, W). width, depth, heads: the predictor's own;
     width is smaller than dim, a bottleneck. out_dim: width of the targets (default dim; pixels per patch for MAE).
+    mask_tokens: how many m there are; V-JEPA has one for each of its two mask specifications.
+    positions: as in ViT (a table [N, width] is added here too); with rotary ones the mask token asks without its place,
+    and attention hears where it is.
     """
 
-    def __init__(self, dim, grid, width=48, depth=2, heads=3, out_dim=None):
+    def __init__(self, dim, grid, width=48, depth=2, heads=3, out_dim=None, mask_tokens=1, positions="sincos"):
         super().__init__()
         self.embed = nn.Linear(dim, width)
         self.mask_token = nn.Parameter(torch.zeros(width))
-        self.register_buffer("pos_embed", sincos(grid, width))  # [N, width]
+        self.more_mask_tokens = nn.ParameterList(nn.Parameter(torch.zeros(width)) for _ in range(mask_tokens - 1))
+        add_positions(self, grid, width, heads, positions)  # pos_embed [N, width] or rotation [2, N, width / heads]
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.proj = nn.Linear(width, out_dim or dim)
         self.apply(init_weights)
-        nn.init.trunc_normal_(self.mask_token, std=0.02)
+        for token in self.tokens():
+            nn.init.trunc_normal_(token, std=0.02)
 
-    def forward(self, context, masks):
+    def tokens(self):
+        """The mask tokens m, each [width], in the order of the mask specifications."""
+        return [self.mask_token, *self.more_mask_tokens]
+
+    def forward(self, context, masks, token=0):
         """context: s_x [B, K_c, D]; masks: Masks with context [B, K_c] and targets [B, M, K_t].
 
-        Returns predictions [B, M, K_t, out_dim]. Every block is a sequence of its own, so what is predicted for
-        one does not depend on which others were asked for; all B x M sequences go through in one pass.
+        token: which of the mask tokens asks. Returns predictions [B, M, K_t, out_dim]. Every block is a sequence of
+        its own, so what is predicted for one does not depend on which others were asked for; all B x M sequences go
+        through in one pass.
         """
         b, m, k = masks.targets.shape
-        seen = self.embed(context) + self.pos_embed[masks.context]  # [B, K_c, width]
-        asked = self.mask_token + self.pos_embed[masks.targets]  # [B, M, K_t, width]
-        x = torch.cat([repeat(seen, "b n d -> (b m) n d", m=m), rearrange(asked, "b m k d -> (b m) k d")], dim=1)
+        seen = self.embed(context)  # [B, K_c, width]
+        asked = self.tokens()[token].expand(b, m, k, -1)  # [B, M, K_t, width]
+        if self.pos_embed is not None:
+            seen, asked = seen + self.pos_embed[masks.context], asked + self.pos_embed[masks.targets]
+        x, turn = sequences(seen, asked), None  # [B * M, K_c + K_t, width]
+        if self.rotation is not None:
+            turn = self.rotation[:, sequences(masks.context, masks.targets)].unsqueeze(2)
         for block in self.blocks:
-            x = block(x)  # [B * M, K_c + K_t, width]
+            x = block(x, turn)  # [B * M, K_c + K_t, width]
         x = self.proj(self.norm(x[:, -k:]))  # [B * M, K_t, out_dim]
         return rearrange(x, "(b m) k d -> b m k d", b=b)
+
+
+def sequences(seen, asked):
+    """Join each target block to a copy of the context: [B, K_c, ...], [B, M, K_t, ...] -> [B * M, K_c + K_t, ...]."""
+    return torch.cat([seen.repeat_interleave(asked.shape[1], dim=0), asked.flatten(0, 1)], dim=1)

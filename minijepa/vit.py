@@ -12,7 +12,10 @@ import math
 from einops import rearrange
 from torch import nn
 
-from minijepa.positions import sincos
+from minijepa.positions import rotate, rotation, sincos
+
+# what a ViT and a predictor can be told about places; both need the same one for released weights
+POSITIONS = ("sincos", "sincos_uniform", "rotary", "rotary_published")
 
 # name: (width D, blocks L, heads, hidden units of the MLP per unit of width).
 # "nano" is this course's own, for two CPU cores.
@@ -36,8 +39,8 @@ def gather_tokens(x, index):
 class Attention(nn.Module):
     """Multi-head self-attention: softmax(Q K^T / sqrt(D / heads)) V, then a linear map back to D.
 
-    x: [B, N, D] -> [B, N, D]. Raises ValueError if heads do not divide the width D.
-    Source: arXiv:1706.03762, section 3.2.
+    x: [B, N, D] -> [B, N, D]. turn: rotary positions of the tokens (see positions.rotate) or None.
+    Raises ValueError if heads do not divide the width D. Source: arXiv:1706.03762, section 3.2.
     """
 
     def __init__(self, dim, heads):
@@ -48,20 +51,22 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x):
-        q, k, v = self.split(x)
+    def forward(self, x, turn=None):
+        q, k, v = self.split(x, turn)
         # written out: at a few dozen tokens a CPU is as fast with it as with PyTorch's fused call, in bfloat16 faster
         x = (q @ k.transpose(-2, -1)).softmax(dim=-1) @ v  # [B, heads, N, D / heads]
         return self.proj(rearrange(x, "b h n d -> b n (h d)"))
 
-    def weights(self, x):
-        """The attention weights alone, to look at: [B, heads, N, N], each row a distribution."""
-        q, k, _ = self.split(x)
+    def weights(self, x, turn=None):
+        """The attention weights alone, to look at: x [B, N, D] -> [B, heads, N, N], each row a distribution."""
+        q, k, _ = self.split(x, turn)
         return (q @ k.transpose(-2, -1)).softmax(dim=-1)
 
-    def split(self, x):
+    def split(self, x, turn=None):
         """Queries (already divided by sqrt(D / heads)), keys and values, each [B, heads, N, D / heads]."""
         q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.heads)
+        if turn is not None:
+            q, k = rotate(q, turn), rotate(k, turn)
         return q * q.shape[-1] ** -0.5, k, v
 
 
@@ -87,8 +92,8 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = MLP(dim, round(dim * mlp_ratio))
 
-    def forward(self, x):
-        x = x + self.attn(self.norm1(x))
+    def forward(self, x, turn=None):
+        x = x + self.attn(self.norm1(x), turn)
         return x + self.mlp(self.norm2(x))
 
 
@@ -125,11 +130,15 @@ class ViT(nn.Module):
     img_size: pixels, one number or (H, W); for clips (T, H, W).
     patch_size: pixels, one number or (p, q); for clips (frames, p, q), a tubelet. Each must divide the image.
     dim, depth, heads, mlp_ratio: width D, number of blocks L, attention heads, MLP width over D.
+    positions: "sincos", a table [N, D] added to the tokens; "sincos_uniform", the same with equal shares for the axes
+    of a clip (released V-JEPA); "rotary"; "rotary_published" (released V-JEPA 2, see positions.rotation).
     Weights start as `init_weights` says.
-    Raises ValueError when patches do not tile the image or heads do not divide the width.
+    Raises ValueError when patches do not tile the image, heads do not divide the width or positions are unknown.
     """
 
-    def __init__(self, img_size=32, patch_size=4, dim=192, depth=12, heads=3, mlp_ratio=4, in_chans=3):
+    def __init__(
+        self, img_size=32, patch_size=4, dim=192, depth=12, heads=3, mlp_ratio=4, in_chans=3, positions="sincos"
+    ):
         super().__init__()
         patch_size = (patch_size,) * 2 if isinstance(patch_size, int) else tuple(patch_size)
         img_size = (img_size,) * len(patch_size) if isinstance(img_size, int) else tuple(img_size)
@@ -138,7 +147,7 @@ class ViT(nn.Module):
         self.grid = tuple(s // p for s, p in zip(img_size, patch_size, strict=True))
         self.dim, self.img_size = dim, img_size
         self.patch_embed = PatchEmbed(patch_size, in_chans, dim)
-        self.register_buffer("pos_embed", sincos(self.grid, dim))  # [N, D]
+        add_positions(self, self.grid, dim, heads, positions)
         self.blocks = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.apply(init_weights)
@@ -148,24 +157,32 @@ class ViT(nn.Module):
         if tuple(x.shape[2:]) != self.img_size:
             raise ValueError(f"this encoder was built for images of {self.img_size} pixels, got {tuple(x.shape[2:])}")
         tokens = self.patch_embed(x, keep)  # [B, K, D]
+        if self.pos_embed is None:
+            return tokens
         return tokens + (self.pos_embed if keep is None else self.pos_embed[keep])
+
+    def turn(self, keep=None):
+        """Rotary positions, if any: of all tokens [2, N, D / heads], of keep [B, K] [2, B, 1, K, D / heads]."""
+        if self.rotation is None or keep is None:
+            return self.rotation
+        return self.rotation[:, keep].unsqueeze(2)
 
     def forward(self, x, keep=None):
         """x: images [B, C, H, W] or clips [B, C, T, H, W]; keep: int64 [B, K] token indices, None for all.
 
         Returns [B, K, D] (all N tokens if keep is None), in the order of `keep`, after the final LayerNorm.
         """
-        x = self.embed(x, keep)
+        x, turn = self.embed(x, keep), self.turn(keep)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, turn)
         return self.norm(x)
 
     def layers(self, x, keep=None):
         """The same forward pass, every block's output: a list of L tensors [B, K, D], the last one normalised."""
-        x = self.embed(x, keep)
+        x, turn = self.embed(x, keep), self.turn(keep)
         outputs = []
         for block in self.blocks:
-            x = block(x)
+            x = block(x, turn)
             outputs.append(x)
         return [*outputs[:-1], self.norm(x)]
 
@@ -201,6 +218,22 @@ class ViT(nn.Module):
     def base(cls, **kwargs):
         """Width 768, 12 blocks, 12 heads (85 M parameters)."""
         return cls.size("base", **kwargs)
+
+
+def add_positions(module, grid, dim, heads, positions):
+    """Give an encoder or predictor its fixed positions: `pos_embed` [N, D] to add, or `rotation` [2, N, D / heads].
+
+    Raises ValueError for a name that is not in POSITIONS.
+    """
+    if positions not in POSITIONS:
+        raise ValueError(f"positions must be one of {', '.join(POSITIONS)}, got {positions!r}")
+    table = turn = None
+    if positions.startswith("sincos"):
+        table = sincos(grid, dim, uniform=positions == "sincos_uniform")
+    else:
+        turn = rotation(grid, dim // heads, published=positions == "rotary_published")
+    module.register_buffer("pos_embed", table)
+    module.register_buffer("rotation", turn, persistent=False)
 
 
 def init_weights(module):

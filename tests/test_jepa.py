@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from minijepa.datasets.clips import ClipData
 from minijepa.ema import EMATeacher
 from minijepa.jepa import JEPA, PixelTeacher
 from minijepa.losses import cosine, l1, l2, smooth_l1, variance_covariance
-from minijepa.masking import block_masks
+from minijepa.masking import MaskSets, block_masks
+from minijepa.masking3d import random_tubes
 from minijepa.predictor import Predictor
+from minijepa.training import fit
 from minijepa.vit import ViT
 
 B, M, GRID = 3, 2, (4, 4)
@@ -156,6 +159,91 @@ def test_a_fresh_teacher_is_a_copy_of_the_student():
     assert isinstance(model.teacher, EMATeacher) and model.target_encoder is model.teacher.encoder
     pairs = zip(model.encoder.parameters(), model.teacher.encoder.parameters(), strict=True)
     assert all(torch.equal(a, b) and a is not b for a, b in pairs)
+
+
+# --- V-JEPA: clips, L1, two sets of masks in one step ---
+
+
+def make_clips(**kwargs):
+    torch.manual_seed(0)
+    encoder = ViT((4, 8, 8), (2, 4, 4), dim=24, depth=2, heads=3, in_chans=1)
+    predictor = Predictor(24, encoder.grid, width=24, depth=1, heads=3, mask_tokens=2)
+    model = JEPA(encoder, predictor, distance=l1, **kwargs)
+    with torch.no_grad():
+        for i, p in enumerate(model.parameters()):
+            p.add_(0.1 * torch.randn(p.shape, generator=seeded(i)))
+    return model, torch.randn(B, 1, 4, 8, 8, generator=seeded(1))
+
+
+def two_sets():
+    short = random_tubes(B, (2, 2, 2), context_keep=2, target_keep=1, generator=seeded(2))
+    long = random_tubes(B, (2, 2, 2), context_keep=1, target_keep=3, generator=seeded(3))
+    return MaskSets((short, long))
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_two_sets_are_the_mean_of_two_steps_each_with_its_own_mask_token(weight):
+    model, x = make_clips(weight=weight)
+    sets = two_sets()
+    out = model(x, sets)
+    losses = []
+    for number, masks in enumerate(sets.sets):
+        twin = copy.deepcopy(model)
+        with torch.no_grad():  # a model with one mask token, the one of this set
+            twin.predictor.mask_token.copy_(model.predictor.tokens()[number])
+        alone = twin(x, masks)
+        losses.append(alone.loss)
+        torch.testing.assert_close(out.energy[number], alone.energy, atol=0, rtol=0)
+        assert torch.equal(out.prediction[number], alone.prediction) and torch.equal(out.context[number], alone.context)
+        if not weight:
+            torch.testing.assert_close(alone.loss, (alone.prediction - alone.target).abs().mean())
+    torch.testing.assert_close(out.loss, sum(losses) / 2)
+    assert out.all_targets.shape == (B, 8, 24)
+    out.loss.backward()
+    for token in model.predictor.tokens():
+        assert token.grad.abs().max() > 0
+    swapped = model(x, MaskSets(sets.sets[::-1]))
+    assert (swapped.prediction[1] - out.prediction[0]).abs().max() > 1e-4  # the tokens differ
+
+
+def test_one_set_is_the_image_path_bit_for_bit(x, masks):
+    """A single Masks, a MaskSets of one, and the step as it was before there were sets: the same numbers."""
+    model = make(0.1)
+    a, b = model(x, masks), model(x, MaskSets((masks,)))
+    context = model.encoder(x, keep=masks.context)
+    prediction = model.predictor(context, masks)
+    target = model.teacher(x).gather(1, masks.targets.flatten(1)[..., None].expand(-1, -1, 24))
+    energy = smooth_l1(prediction, target.view_as(prediction))
+    loss = energy.mean() + 0.1 * variance_covariance(context.mean(dim=1))
+    assert torch.equal(a.loss, loss) and torch.equal(b.loss, loss)
+    assert torch.equal(a.energy, energy) and torch.equal(b.energy[0], energy)
+    assert "mask_token" in model.predictor.state_dict() and not list(model.predictor.more_mask_tokens)
+
+
+def test_fit_trains_on_clips_with_two_sets():
+    model, _ = make_clips()
+    clips = torch.randint(0, 256, (16, 1, 4, 8, 8), dtype=torch.uint8, generator=seeded(0))
+    data = ClipData(clips, {}, {}, "noise", (0.5,), (0.25,))
+    history = fit(model, data, lambda batch, generator: two_sets_of(batch, generator), steps=3, batch_size=4, lr=1e-3)
+    assert len(history.rows) == 3 and all(row["loss"] > 0 for row in history.rows)
+    assert history.rows[0]["target_std"] > 0
+
+
+def two_sets_of(batch, generator):
+    return MaskSets(
+        tuple(random_tubes(batch, (2, 2, 2), context_keep=k, target_keep=4 - k, generator=generator) for k in (2, 1))
+    )
+
+
+def test_more_tokens_do_not_change_the_first():
+    """Weights drawn from one seed: a predictor with two mask tokens starts like one with one."""
+    ones = []
+    for count in (1, 2):
+        torch.manual_seed(5)
+        ones.append(Predictor(24, GRID, width=12, depth=1, mask_tokens=count))
+    for name, p in ones[0].named_parameters():
+        assert torch.equal(p, dict(ones[1].named_parameters())[name]), name
+    assert len(ones[1].tokens()) == 2 and ones[1].tokens()[1].abs().max() > 0
 
 
 # --- MAE's box: pixels as targets ---

@@ -99,7 +99,8 @@ def readme():
         "Trained by this project alone, on CPUs, without labels. `tools/ship.py` writes this page.",
         "",
         "```python",
-        "from minijepa.encoders import load_pretrained",
+        "from minijepa import load_pretrained",
+        "",
         'encoder = load_pretrained("ijepa-cifar10-micro").encoder  # a ViT, float32, eval mode; no network needed',
         "```",
     ]

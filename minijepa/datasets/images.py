@@ -6,7 +6,7 @@ With everything in memory a batch is one indexing operation: no worker processes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -107,6 +107,28 @@ class ImageData:
         """
         images = self.images if index is None else self.images[_rows(index, self.images)]  # [B, 3, H, W]
         return normalise(images.to(device), self.mean, self.std)
+
+    def to(self, device) -> ImageData:
+        """The same data with every tensor on a device: on a GPU batches then need no copy and no worker.
+
+        Args:
+            device: "cuda", "cpu", … ; 40,000 images of 32×32 pixels take 123 MB there.
+
+        Returns:
+            `ImageData` whose `floats` gathers and normalises on that device.
+        """
+
+        def move(part):
+            return None if part is None else part.to(device)
+
+        return replace(
+            self,
+            images=move(self.images),
+            labels=move(self.labels),
+            factors={name: move(values) for name, values in self.factors.items()},
+            object_masks=move(self.object_masks),
+            boxes=move(self.boxes),
+        )
 
     def subset(self, index) -> ImageData:
         """The same data cut down to some images.

@@ -1,0 +1,88 @@
+"""Images that do not fit in memory: read, cropped and flipped by worker processes, a few batches ahead of the step.
+
+Where everything fits, `ImageData` is simpler and far faster: `ImageData.to("cuda")` puts the bytes on the GPU, and
+crops, flips and normalisation happen there. This is for full-size photographs on a disk.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from .folder import _list, _read
+from .images import DataCorrupt, normalise
+
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation per channel, customary for photographs
+
+
+class LoaderData:
+    """A folder of images for `fit`, which finds here what it finds in ImageData: `len` and `floats(index, device)`.
+
+    path: as for `image_folder`. size: the side of the square crops, in pixels. workers: processes that read; 0 reads
+    in this one. scale, aspect, flip: as in `crop_flip`, made here by torchvision's v2 transforms at full resolution,
+    so give `fit` augment=None. seed: the crop of an image is a function of seed, step and image, so a run repeats,
+    can be resumed, and is the same on any number of processes. mean, std: the constants of `floats`.
+    Raises ValueError and DataCorrupt as `image_folder` does.
+    """
+
+    def __init__(self, path, size=224, workers=4, scale=(0.3, 1.0), aspect=(0.75, 4 / 3), flip=True, seed=0,
+                 mean=IMAGENET[0], std=IMAGENET[1]):  # fmt: skip
+        from torchvision.transforms import v2  # late, as torchvision takes a second to import
+
+        self.files, labels, self.classes = _list(Path(path).expanduser())
+        self.labels, self.size, self.workers, self.seed = torch.tensor(labels), size, workers, seed
+        self.mean, self.std = mean, std
+        crop = v2.RandomResizedCrop(size, scale=scale, ratio=aspect, antialias=True)
+        self.transform = v2.Compose([crop, v2.RandomHorizontalFlip()]) if flip else crop
+        self.batches = None
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, request):
+        """(step, image) -> (step, image, the image as that step sees it, uint8 [3, size, size])."""
+        step, i = request
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(((self.seed * 1_000_003 + step) * 1_000_003 + i) % 2**63)  # all that the transforms ask
+            return step, i, self.transform(decode(self.files[i]))
+
+    def read_ahead(self, requests):
+        """Let the workers begin. requests: (step, indices [B]) in the order in which `floats` will ask for them."""
+        self.batches = None  # workers get a copy of this object, and the batches of others cannot be copied
+        batches = ([(step, i) for i in index.tolist()] for step, index in requests)
+        pinned = torch.cuda.is_available()
+        order = {"batch_sampler": batches, "num_workers": self.workers, "pin_memory": pinned}
+        # a generator of its own: else it would take a number from torch's global one
+        self.batches = iter(torch.utils.data.DataLoader(self, **order, generator=torch.Generator()))
+
+    def floats(self, index=None, device=None):
+        """float32 [B, 3, size, size]. index: int64 [B], or what indexes such a tensor.
+
+        While `fit` trains: the crops that the workers have ready. Else, for probes: the whole images, resized and cut
+        to their centre. Raises RuntimeError if other images are asked for than were ordered.
+        """
+        index = torch.arange(len(self)) if index is None else torch.arange(len(self))[index]  # [B]
+        if self.batches is None:
+            images = torch.stack([_read(self.files[i], self.size) for i in index.tolist()])  # [B, 3, size, size]
+        else:
+            _, read, images = next(self.batches)
+            if not torch.equal(read, index):
+                raise RuntimeError(f"images {read.tolist()} were read ahead, but {index.tolist()} are asked for")
+        return normalise(images.to(device, non_blocking=True), self.mean, self.std)
+
+    def done(self):
+        """Let the workers go; from now on `floats` gives whole images."""
+        self.batches = None
+
+
+def decode(path):
+    """One image in its full size, uint8 [3, H, W]. Raises DataCorrupt for what is none."""
+    from PIL import Image
+    from torchvision.transforms.v2 import functional as F
+
+    try:
+        with Image.open(path) as file:
+            return F.pil_to_tensor(file.convert("RGB"))  # [3, H, W]
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataCorrupt(f"{path}: expected an image, found a file that cannot be decoded ({error})") from error
