@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3 2>/dev/null || command -v python 2>/dev/nul
 COURSE = $(PYTHON) tools/course.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-browser notebooks bench results lint clean
+.PHONY: help setup lab test test-browser notebooks exercises bench results lint clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (the first time it installs everything into .venv)"
@@ -14,11 +14,12 @@ help:
 	@echo "make test-browser    the explorers in a real JupyterLab and browser (needs playwright and a Chromium)"
 	@echo "make lint       ruff over code and notebooks"
 	@echo "make notebooks  run again and normalise the notebooks that changed"
+	@echo "make exercises  write exercises/ from solutions/"
 	@echo "make bench      time one training step and the masks"
 	@echo "make results    draw the recorded results into docs/results"
 	@echo "make clean      delete caches (not .venv, data/ or runs/)"
 
-setup lab test test-browser lint notebooks bench results:
+setup lab test test-browser lint notebooks exercises bench results:
 	@$(COURSE) $@ $(ARGS)
 
 clean:

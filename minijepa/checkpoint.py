@@ -1,22 +1,63 @@
-"""A run on disk: everything that an interrupted training needs to go on as if nothing had happened."""
+"""A run on disk: everything that an interrupted training needs to go on as if nothing had happened.
+
+One file, written by rank 0, which any number of processes can go on from. A model in shards (minijepa.distributed)
+has a folder instead, into which each process writes its shards; it too can be read by another number of processes.
+"""
 
 import os
+import shutil
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
+
+from minijepa.distributed import Team, is_sharded
 
 
-def save_checkpoint(path, model, optimizers, settings, rows):
-    """Write all that a resumed run needs, atomically: a crash leaves the old file or the new one, never a half."""
+def save_checkpoint(path, model, optimizers, settings, rows, scaler=None):
+    """Write all that a resumed run needs, atomically: a crash leaves the old file or the new one, never a half.
+
+    scaler: the gradient scaler of a run in float16. All processes call it; rank 0 writes, or each its shards.
+    """
+    path, team = Path(path), Team.current()
+    rest = {"settings": settings, "rows": rows, "scaler": scaler.state_dict() if scaler else {}}
+    if is_sharded(model):
+        save_shards(path, model, optimizers, rest, team)
+    elif team.rank == 0:
+        states = {"model": model.state_dict(), "optimizers": [each.state_dict() for each in optimizers]}
+        write(path, {**states, **rest})
+
+
+def load_checkpoint(path, model, optimizers, settings, scaler=None):
+    """Put a saved run back into model and optimisers; returns the rows of its History.
+
+    Raises ValueError for a run of other settings, naming them, and for shards where a file is expected or vice versa.
+    """
     path = Path(path)
+    if path.is_dir() != is_sharded(model):
+        found, remedy = ("shards", "shard=True") if path.is_dir() else ("one file", "shard=False")
+        raise ValueError(f"{path} holds a run in {found}: go on with {remedy}, or with another checkpoint")
+    folder = path / (path / "latest").read_text(encoding="ascii") if path.is_dir() else None
+    content = torch.load(folder / "rest.pt" if folder else path, map_location="cpu", weights_only=True)
+    differ = {k: (content["settings"].get(k), v) for k, v in settings.items() if content["settings"].get(k) != v}
+    if differ:
+        changes = ", ".join(f"{k} was {old!r} and is now {new!r}" for k, (old, new) in differ.items())
+        raise ValueError(f"{path} belongs to a run with other settings ({changes}): use those, or another file")
+    if folder:
+        load_shards(folder, model, optimizers)
+    else:
+        model.load_state_dict(content["model"])
+        for each, state in zip(optimizers, content["optimizers"], strict=True):
+            each.load_state_dict(state)
+    if scaler and content.get("scaler"):
+        scaler.load_state_dict(content["scaler"])
+    return content["rows"]
+
+
+def write(path, content):
+    """torch.save under another name, then rename: the name never stands for half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    content = {
-        "model": model.state_dict(),
-        "optimizers": [each.state_dict() for each in optimizers],
-        "settings": settings,
-        "rows": rows,
-    }
     with open(part, "wb") as file:
         torch.save(content, file)
         file.flush()
@@ -24,17 +65,40 @@ def save_checkpoint(path, model, optimizers, settings, rows):
     os.replace(part, path)
 
 
-def load_checkpoint(path, model, optimizers, settings):
-    """Put a saved run back into model and optimisers; returns the rows of its History.
+# --- shards: PyTorch's distributed checkpoint ---
 
-    Raises ValueError for a run of other settings, naming them.
-    """
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    differ = {k: (content["settings"].get(k), v) for k, v in settings.items() if content["settings"].get(k) != v}
-    if differ:
-        changes = ", ".join(f"{k} was {old!r} and is now {new!r}" for k, (old, new) in differ.items())
-        raise ValueError(f"{path} belongs to a run with other settings ({changes}): use those, or another file")
-    model.load_state_dict(content["model"])
-    for each, state in zip(optimizers, content["optimizers"], strict=True):
-        each.load_state_dict(state)
-    return content["rows"]
+
+def states_of(model, optimizers):
+    """What is cut in shards, by the names of the parameters, so that other processes can cut it otherwise."""
+    from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+
+    return {"model": model.state_dict(), "optimizers": [get_optimizer_state_dict(model, each) for each in optimizers]}
+
+
+def save_shards(path, model, optimizers, rest, team):
+    """Each process writes its shards into a new folder; when all have, `latest` is made to name it, atomically."""
+    import torch.distributed.checkpoint as dcp
+
+    folder = path / f"step-{len(rest['rows']):08d}"
+    dcp.save(states_of(model, optimizers), checkpoint_id=folder)
+    if team.rank == 0:
+        write(folder / "rest.pt", rest)
+        part = path / "latest.part"
+        part.write_text(folder.name, encoding="ascii")
+        os.replace(part, path / "latest")
+        for older in path.glob("step-*"):
+            if older != folder:
+                shutil.rmtree(older)
+    dist.barrier()
+
+
+def load_shards(folder, model, optimizers):
+    """Read what this process needs, from whoever wrote it."""
+    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
+
+    states = states_of(model, optimizers)  # tensors of the right shapes, to be read into
+    dcp.load(states, checkpoint_id=folder)
+    model.load_state_dict(states["model"])
+    for each, state in zip(optimizers, states["optimizers"], strict=True):
+        set_optimizer_state_dict(model, each, state)

@@ -46,7 +46,12 @@ class EMATeacher(nn.Module):
         """
         if not 0 <= momentum <= 1:
             raise ValueError(f"EMA momentum must lie in [0, 1], got {momentum}")
-        torch._foreach_lerp_(list(self.encoder.parameters()), list(encoder.parameters()), 1 - momentum)
+        torch._foreach_lerp_(tensors_of(self.encoder), tensors_of(encoder), 1 - momentum)
+
+
+def tensors_of(module):
+    """The parameters as plain tensors; of a sharded module (minijepa.distributed) the shards of this process."""
+    return [p.to_local() if hasattr(p, "to_local") else p for p in module.parameters()]
 
 
 def momentum_schedule(progress, start=0.996, end=1.0):

@@ -1,4 +1,4 @@
-"""What a long loop owes the process it runs in: a progress bar, a polite Ctrl-C, warm memory."""
+"""What a long loop owes the process it runs in: a progress bar, a polite Ctrl-C, warm memory, and less of it."""
 
 import ctypes
 import os
@@ -6,7 +6,9 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 
+from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 
 
@@ -15,9 +17,9 @@ def live_front_end():
     return sys.stderr.isatty() or any(name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_GPU"))
 
 
-def progress_bar(label, total, start=0):
-    """A tqdm bar that shows itself only where somebody watches."""
-    return tqdm(total=total, initial=start, desc=label, disable=not live_front_end(), leave=False)
+def progress_bar(label, total, start=0, hidden=False):
+    """A tqdm bar that shows itself only where somebody watches, and never if `hidden`."""
+    return tqdm(total=total, initial=start, desc=label, disable=hidden or not live_front_end(), leave=False)
 
 
 @contextmanager
@@ -38,6 +40,24 @@ def deferred_interrupt():
         yield asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def recompute_blocks(*modules):
+    """Meanwhile the blocks of these transformers keep their inputs only, and run a second time in the backward pass.
+
+    Memory of the activations falls from all that L blocks keep to L inputs and the inside of one block; a step takes
+    about a third longer. The numbers do not change. modules: with `blocks`, such as ViT and Predictor.
+    Source: Chen et al. 2016 (arXiv:1604.06174).
+    """
+    blocks = [block for module in modules for block in module.blocks]
+    for block in blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
+    try:
+        yield
+    finally:
+        for block in blocks:
+            del block.forward  # the method of the class is back
 
 
 def keep_freed_memory():

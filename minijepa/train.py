@@ -2,6 +2,7 @@
 
     python -m minijepa.train --data cifar10 --minutes 2
     python -m minijepa.train --data path/to/images --steps 3000 --out runs/mine
+    torchrun --nproc-per-node=2 -m minijepa.train --data cifar10 --steps 3000       the same run, on two processes
 
 Writes into --out: checkpoint.pt (for --resume), encoder.safetensors (the target encoder), metrics.json (command,
 versions, seed, hardware, every figure), curves.png and patches.png. Ctrl-C stops the training, not the rest.
@@ -24,7 +25,7 @@ import torch  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 import minijepa  # noqa: E402
-from minijepa import plots, probes, recipe  # noqa: E402
+from minijepa import distributed, plots, probes, recipe  # noqa: E402
 from minijepa.datasets import DataCorrupt, DataUnavailable, load  # noqa: E402
 from minijepa.training import TrainingDiverged, fit  # noqa: E402
 from minijepa.vit import SIZES, count_parameters  # noqa: E402
@@ -50,13 +51,17 @@ def parse_arguments(argv=None):
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=positive(float), help="length of training on this machine (default 2)")
     budget.add_argument("--steps", type=positive(int), help="length of training in optimiser steps")
-    parser.add_argument("--size", default="nano", choices=SIZES, help="encoder size (default nano)")
+    parser.add_argument("--size", choices=SIZES, help="encoder size (default nano, with --longer micro)")
     parser.add_argument("--weight", type=float, default=recipe.WEIGHT, help="of the variance/covariance term; 0: plain")
     parser.add_argument("--published", action="store_true", help="the published masks, crop, schedules; weight 0")
-    parser.add_argument("--batch-size", type=positive(int), default=recipe.TRAINING["batch_size"])
+    parser.add_argument("--longer", action="store_true", help="the recipe for ten minutes and more, with --size micro")
+    parser.add_argument("--batch-size", type=positive(int), help="images per step, over all processes")
+    parser.add_argument("--accumulate", type=positive(int), default=1, help="parts of a batch, one after the other")
     parser.add_argument("--lr", type=positive(float), help=f"peak learning rate (default {recipe.TRAINING['lr']})")
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then faster")
+    parser.add_argument("--recompute", action="store_true", help="less memory, a third more time")
+    parser.add_argument("--shard", action="store_true", help="cut the model over the processes (AdamW only)")
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: the best there is)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--labels", type=positive(int), default=10_000, help="labelled images for the probes")
@@ -65,6 +70,12 @@ def parse_arguments(argv=None):
     arguments = parser.parse_args(argv)
     if arguments.minutes is None and arguments.steps is None:
         arguments.minutes = 2.0
+    if arguments.published and arguments.longer:
+        parser.error("argument --longer: not allowed with --published, which has settings of its own")
+    chosen = recipe.PUBLISHED if arguments.published else recipe.LONGER if arguments.longer else recipe.TRAINING
+    arguments.settings = dict(chosen)
+    arguments.batch_size = arguments.batch_size or chosen["batch_size"]
+    arguments.size = arguments.size or ("micro" if arguments.longer else "nano")
     if arguments.weight < 0:
         parser.error(f"argument --weight: must be 0 or more, got {arguments.weight}")
     if arguments.resume and arguments.steps is None:
@@ -76,7 +87,7 @@ def parse_arguments(argv=None):
             f"argument --out: {arguments.out} holds an earlier run; give another folder, or --resume --steps N"
         )
     try:
-        arguments.device = torch.device(arguments.device or best_device())
+        arguments.device = distributed.own_device(arguments.device or best_device())
         torch.zeros(1, device=arguments.device)
     except (RuntimeError, AssertionError) as error:
         parser.error(f"argument --device: {arguments.device} cannot be used here ({str(error).splitlines()[0]})")
@@ -84,10 +95,10 @@ def parse_arguments(argv=None):
 
 
 def best_device():
-    """cuda, else mps, else cpu."""
+    """cuda, else mps, else cpu; several processes cannot share what mps is."""
     if torch.cuda.is_available():
         return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "mps" if torch.backends.mps.is_available() and not distributed.launched() else "cpu"
 
 
 def steps_in(minutes, model, data, masks, settings, device):
@@ -99,7 +110,13 @@ def steps_in(minutes, model, data, masks, settings, device):
     fit(twin, data, masks, **settings, steps=8, device=device)  # the first steps are slower: memory, caches
     start, steps = time.perf_counter(), 24
     fit(twin, data, masks, **settings, steps=steps, device=device)
-    return max(10, int(minutes * 60 * steps / (time.perf_counter() - start)))
+    seconds = distributed.Team.current().mean(time.perf_counter() - start)
+    return max(10, int(minutes * 60 * steps / seconds))
+
+
+def fits(data, device):
+    """True if the images may live on that device: a GPU with four times as much free memory as they take."""
+    return device.type == "cuda" and 4 * data.images.nbytes < torch.cuda.mem_get_info(device)[0]
 
 
 def probe_table(encoders, train, heldout, raw=True):
@@ -161,35 +178,51 @@ def draw(out, history, table, encoder, data):
 def main(argv=None):
     """Run the command line; argv: its words, default those of the process. Returns the exit code, 0 or 1."""
     arguments = parse_arguments(argv)
+    with distributed.session(arguments.device) as team:
+        return learn(arguments, team, sys.argv[1:] if argv is None else argv)
+
+
+def learn(arguments, team, words):
+    """Train on all processes of the team, judge and write on rank 0. words: the command line. Returns the exit code."""
+    say = print if team.rank == 0 else lambda *_, **__: None
     try:
-        train, heldout = load(arguments.data)
+        with distributed.first_here(team):
+            train, heldout = load(arguments.data)
     except (DataUnavailable, DataCorrupt, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     weight = 0.0 if arguments.published else arguments.weight
-    settings = dict(recipe.PUBLISHED if arguments.published else recipe.TRAINING)
-    settings.update(batch_size=arguments.batch_size, seed=arguments.seed, precision=arguments.precision)
-    settings.update(compile=arguments.compile)
+    settings = dict(arguments.settings)
+    settings.update(batch_size=arguments.batch_size, accumulate=arguments.accumulate, seed=arguments.seed)
+    settings.update(precision=arguments.precision, compile=arguments.compile)
+    settings.update(recompute=arguments.recompute, shard=arguments.shard)
     settings["lr"] = arguments.lr or settings["lr"]
     masks = recipe.published_masks if arguments.published else recipe.masks
     jepa = recipe.build(arguments.size, weight, arguments.seed).to(arguments.device)
     random_init = copy.deepcopy(jepa.encoder).eval()
-    print(f"{train.name}: {len(train):,} images to learn from, {len(heldout):,} held out")
-    print(
+    say(f"{train.name}: {len(train):,} images to learn from, {len(heldout):,} held out")
+    say(
         f"ViT-{arguments.size}, {count_parameters(jepa.encoder):,} parameters, "
-        f"{arguments.device}, seed {arguments.seed}"
+        f"{arguments.device}, seed {arguments.seed}" + (f", {team.size} processes" if team.size > 1 else "")
     )
 
+    near = train.to(arguments.device) if fits(train, arguments.device) else train
     try:
-        steps = arguments.steps or steps_in(arguments.minutes, jepa, train, masks, settings, arguments.device)
-        print(f"training for {steps} steps of {arguments.batch_size} images (Ctrl-C keeps what was learned)")
+        steps = arguments.steps or steps_in(arguments.minutes, jepa, near, masks, settings, arguments.device)
+        say(f"training for {steps} steps of {arguments.batch_size} images (Ctrl-C keeps what was learned)")
         start = time.perf_counter()
-        history = fit(jepa, train, masks, **settings, steps=steps, device=arguments.device, label="I-JEPA",
+        history = fit(jepa, near, masks, **settings, steps=steps, device=arguments.device, label="I-JEPA",
                       checkpoint=arguments.out / "checkpoint.pt", resume=arguments.resume)  # fmt: skip
     except (TrainingDiverged, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", file=sys.stderr)
         return 1
     seconds = time.perf_counter() - start
+    if arguments.shard:
+        weights = distributed.whole(jepa)  # from all processes
+        jepa = recipe.build(arguments.size, weight, arguments.seed).to(arguments.device).eval()
+        jepa.load_state_dict(weights)
+    if team.rank > 0:
+        return 0
     done = len(history.rows)
     if history.interrupted:
         print(f"stopped after {done} of {steps} steps; go on with --resume --steps {steps} --out {arguments.out}")
@@ -199,10 +232,11 @@ def main(argv=None):
     table = probe_table(encoders, train.subset(slice(0, arguments.labels)), heldout)
     print_table(table)
     metrics = {
-        "command": "python -m minijepa.train " + " ".join(sys.argv[1:] if argv is None else argv),
+        "command": "python -m minijepa.train " + " ".join(words),
         "date": time.strftime("%Y-%m-%d"),
         "versions": {"minijepa": minijepa.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "hardware": hardware(arguments.device),
+        "processes": team.size,
         "seed": arguments.seed,
         "data": {"name": train.name, "train": len(train), "heldout": len(heldout),
                  "labels": min(arguments.labels, len(train)), "chance": 1 / len(train.classes)},

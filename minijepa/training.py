@@ -3,19 +3,25 @@
 It knows nothing of a method beyond `model(x, masks).loss` and `model.update_teacher(momentum)`.
 All randomness of step t is drawn from a generator seeded with (seed, t). So a run that was killed and resumed meets
 the same batches, crops and masks as one that was not, and on the CPU ends with the same parameters bit for bit.
+Among several processes (minijepa.distributed) each takes its rows of them, and together they make the same run.
 """
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from minijepa import distributed
 from minijepa.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.collapse import content_share, position_std
 from minijepa.ema import momentum_schedule
 from minijepa.muon import Muon
-from minijepa.process import deferred_interrupt, keep_freed_memory, progress_bar
+from minijepa.process import deferred_interrupt, keep_freed_memory, progress_bar, recompute_blocks
+from minijepa.settings import check_parallel, check_settings
+
+HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class TrainingDiverged(FloatingPointError):
@@ -55,6 +61,8 @@ def fit(
     accumulate=1,
     precision="float32",
     compile=False,
+    recompute=False,
+    shard=False,
     device=None,
     seed=0,
     monitor_every=10,
@@ -66,18 +74,25 @@ def fit(
 ):
     """Train `model` for `steps` optimiser steps of `batch_size` images; changes it in place, returns a History.
 
-    model: a JEPA. data: anything with `len` and `floats(index, device) -> [B, C, H, W]`, such as ImageData.
+    model: a JEPA. data: anything with `len` and `floats(index, device) -> [B, C, H, W]`, such as ImageData, or
+    LoaderData (minijepa.datasets.loader) for images that stay on the disk.
     masks: function (batch, generator) -> Masks. augment: function (x, generator) -> x, or None.
     lr: peak; linear warm-up over the share `warmup` of the steps, then cosine to 0. weight_decay: (start, end),
     cosine between them, on matrices only: no biases, norms, mask token. momentum: EMA tau (start, end), linear.
     optimizer: "adamw", or "muon" for the matrices inside the blocks and AdamW for the rest (minijepa.muon).
-    accumulate: split each batch into that many parts, one optimiser step for all. precision: "float32", or
-    "bfloat16" for autocast (parameters stay float32). compile: let torch.compile fuse the forward and backward pass;
-    the first step takes a minute longer and needs a C++ compiler, the others a tenth less. callbacks: functions
-    (step, model, row), called after each step; what they put into `row` is recorded. monitor_every: steps between
-    collapse monitors (target_std, content_share; see minijepa.collapse).
+    accumulate: split each batch into that many parts, one optimiser step for all. precision: "float32", or for
+    autocast (parameters stay float32) "bfloat16" or, on a GPU, "float16", whose gradients are scaled to stay above the
+    smallest float16. compile: let torch.compile fuse the forward and backward pass; the first step takes a minute
+    longer and needs a C++ compiler, the others a tenth less. recompute: keep only the inputs of the blocks, which run
+    again in the backward pass (process.recompute_blocks). callbacks: functions (step, model, row), called after each
+    step; what they put into `row` is recorded. monitor_every: steps between collapse monitors (target_std,
+    content_share; see minijepa.collapse).
     checkpoint: a file to write every `save_every` steps, at the end and on Ctrl-C; with resume=True a run found there
     goes on where it stopped. Ctrl-C ends the run after the step in hand; a second one at once.
+    Inside `distributed.session` the processes share each batch (batch_size is that of all) and make the same step;
+    rank 0 alone calls the callbacks, draws the bar and writes the checkpoint, and its monitors are of its own images.
+    `augment` must take `part` there, as crop_flip does. shard: cut the model itself over the processes
+    (distributed.shard); then all of them call the callbacks.
     Raises ValueError for impossible settings or a checkpoint of other settings, FileExistsError when `checkpoint`
     exists and resume is False, TrainingDiverged when the loss is NaN or infinite (before it touches the model).
     Source: I-JEPA (arXiv:2301.08243, appendix A.1) for the form of the schedules.
@@ -87,49 +102,68 @@ def fit(
         momentum=tuple(momentum), betas=tuple(betas), optimizer=optimizer, accumulate=accumulate, precision=precision,
         seed=seed, images=len(data),
     )  # fmt: skip
-    check_settings(settings, checkpoint, resume)
+    team = distributed.Team.current()
+    device = torch.device(device or next(model.parameters()).device)
+    check_settings(settings, checkpoint, resume, device)
+    check_parallel(settings, team, shard)
     if monitor_every < 1 or save_every < 1:
         raise ValueError(f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}")
-    device = torch.device(device or next(model.parameters()).device)
     keep_freed_memory()
+    if shard and not distributed.is_sharded(model):
+        distributed.shard(model, device)
     model.to(device).train()
     optimizers = make_optimizers(model, lr, betas, optimizer)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     history = History()
     if resume and Path(checkpoint).exists():
-        history.rows = load_checkpoint(checkpoint, model, optimizers, settings)
-    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+        history.rows = load_checkpoint(checkpoint, model, optimizers, settings, scaler)
+    start = len(history.rows)
+    distributed.same_everywhere(team, start=start, images=len(data))
+    autocast = torch.autocast(device.type, dtype=HALVES.get(precision), enabled=precision in HALVES)
     order = BatchOrder(len(data), batch_size, seed)
-    forward = torch.compile(model) if compile else model  # the same parameters, another program
+    if hasattr(data, "read_ahead"):  # images on disk (LoaderData): what this process will ask for, in order
+        data.read_ahead(order.requests(range(start, steps), accumulate, team))
+    parallel = distributed.parallel(model, team, device)
+    forward = torch.compile(parallel) if compile else parallel  # the same parameters, another program
 
     def save():
         if checkpoint:
-            save_checkpoint(checkpoint, model, optimizers, settings, history.rows)
+            save_checkpoint(checkpoint, model, optimizers, settings, history.rows, scaler)
 
-    start = len(history.rows)
-    with deferred_interrupt() as interrupt, progress_bar(label, steps, start) as bar:
+    with (
+        deferred_interrupt() as interrupt,
+        progress_bar(label, steps, start, hidden=team.rank > 0) as bar,
+        distributed.over_the_whole_batch(model, team),
+        recompute_blocks(model.encoder, model.predictor) if recompute else nullcontext(),
+    ):
         for step in range(start, steps):
             rate = set_schedules(optimizers, step, steps, lr, warmup, weight_decay)
             tau = momentum_schedule(step / steps, *momentum)
             generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
             model.zero_grad(set_to_none=True)
-            loss = 0.0
+            losses = []
             for index in order.batch(step).chunk(accumulate):
-                x = data.floats(index, device)  # [B / accumulate, C, H, W]
-                if augment is not None:
-                    x = augment(x, generator)
-                drawn = masks(len(x), generator).to(device)
-                with autocast:
-                    out = forward(x, drawn)
-                part = out.loss / accumulate
-                loss += part.item()
-                if not math.isfinite(loss):
-                    raise TrainingDiverged(
-                        f"the loss became {loss} at step {step + 1} of {steps} (lr {rate:.2e}); the parameters are "
-                        f"those after step {step}. Lower lr (now {lr:.1e}), lengthen warmup, or use precision='float32'"
-                    )
-                part.backward()
+                rows = team.part(len(index))  # all of them when alone
+                with distributed.exchange(parallel, last=len(losses) + 1 == accumulate):
+                    x = data.floats(index[rows], device)  # [B / accumulate / processes, C, H, W]
+                    if augment is not None:
+                        x = augment(x, generator, **({"part": (rows.start, len(index))} if team.size > 1 else {}))
+                    drawn = masks(len(index), generator)
+                    if team.size > 1:
+                        drawn = distributed.take(drawn, rows)
+                    with autocast:
+                        out = forward(x, drawn.to(device))
+                    losses.append(out.loss / accumulate)
+                    scaler.scale(losses[-1]).backward()
+            loss = team.mean(sum(each.item() for each in losses))
+            if not math.isfinite(loss):
+                raise TrainingDiverged(
+                    f"the loss became {loss} at step {step + 1} of {steps} (lr {rate:.2e}); the parameters are "
+                    f"those after step {step}. Lower lr (now {lr:.1e}), lengthen warmup, or use precision='float32'"
+                )
             for each in optimizers:
-                each.step()
+                scaler.step(each)
+            scaler.update()
             model.update_teacher(tau)
             row = {"step": step + 1, "loss": loss, "lr": rate, "momentum": tau}
             if step % monitor_every == 0 or step + 1 == steps:
@@ -137,15 +171,16 @@ def fit(
                 row["content_share"] = content_share(out.all_targets)
                 bar.set_postfix(loss=f"{loss:.3f}", std=f"{row['target_std']:.2f}", refresh=False)
             history.rows.append(row)
-            for callback in callbacks:
+            for callback in callbacks if team.rank == 0 or shard else ():
                 callback(step + 1, model, row)
             bar.update()
             if checkpoint and (step + 1) % save_every == 0:
                 save()
-            if interrupt.is_set():
+            if team.any(interrupt.is_set()):
                 history.interrupted = step + 1 < steps
                 break
     save()
+    team.wait()  # for the checkpoint to be there
     model.eval()
     return history
 
@@ -209,25 +244,9 @@ class BatchOrder:
             self.epoch, self.order = epoch, torch.randperm(self.images, generator=generator)
         return self.order[place * self.batch_size : (place + 1) * self.batch_size]
 
-
-def check_settings(settings, checkpoint, resume):
-    """Refuse what cannot be trained, with the number that is wrong."""
-    if settings["steps"] < 1 or settings["batch_size"] < 1:
-        raise ValueError(
-            f"steps and batch_size must be at least 1, got {settings['steps']} and {settings['batch_size']}"
-        )
-    if settings["batch_size"] > settings["images"]:
-        raise ValueError(f"batch_size {settings['batch_size']} is more than the {settings['images']} images there are")
-    if settings["accumulate"] < 1 or settings["batch_size"] % settings["accumulate"]:
-        raise ValueError(f"accumulate must divide batch_size {settings['batch_size']}, got {settings['accumulate']}")
-    if settings["optimizer"] not in ("adamw", "muon"):
-        raise ValueError(f"optimizer must be 'adamw' or 'muon', got {settings['optimizer']!r}")
-    if settings["precision"] not in ("float32", "bfloat16"):
-        raise ValueError(f"precision must be 'float32' or 'bfloat16', got {settings['precision']!r}")
-    if resume and not checkpoint:
-        raise ValueError("resume=True needs checkpoint, the file to go on from, got None")
-    if checkpoint and not resume and Path(checkpoint).exists():
-        raise FileExistsError(
-            f"{checkpoint} holds an earlier run and would be overwritten: pass resume=True to go on with it, "
-            f"another checkpoint name, or delete the file"
-        )
+    def requests(self, steps, accumulate, team):
+        """What one process of a team will ask for in these steps: (step, image indices [B / accumulate / size])."""
+        ahead = BatchOrder(self.images, self.batch_size, self.seed)  # its own, as it may be an epoch ahead
+        for step in steps:
+            for index in ahead.batch(step).chunk(accumulate):
+                yield step, index[team.part(len(index))]

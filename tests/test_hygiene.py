@@ -14,6 +14,8 @@ from nbval.plugin import get_sanitize_patterns
 
 REPO = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((REPO / "solutions").glob("*/*.ipynb"))  # as strict as notebooks
+EXERCISES = sorted((REPO / "exercises").glob("*/*.ipynb"))  # generated, never run
 MEGABYTE, CELLS, WORDS = 1_000_000, 60, 2_500
 
 # Written in pieces, so that this file is not its own first finding.
@@ -99,6 +101,37 @@ def code_faults(notebook):
     return found
 
 
+def already_run(notebook):
+    """Of an exercise: outputs or execution counts."""
+    cells = enumerate(notebook.cells)
+    return [f"cell {n}: has run" for n, cell in cells if cell.get("outputs") or cell.get("execution_count")]
+
+
+def assignment_form(notebook):
+    """What an assignment must have: time, objectives, a box per exercise, help, marks in words, an extension."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    wanted = ["| time |", "| you need |", "| marks |", "**Afterwards you will be able to**", "\n## Open extension"]
+    found = [f"lacks {words.strip()!r}" for words in wanted if words not in text]
+    sections = re.split(r"(?m)^## ", text)[1:]
+    exercises = [section for section in sections if section.startswith("Exercise ")]
+    questions = [section for section in sections if section.startswith("Question ")]
+    found += [] if 4 <= len(exercises) <= 6 else [f"{len(exercises)} exercises, expected 4 to 6"]
+    found += [] if questions else ["no question in words"]
+    for section in exercises:
+        title = section.split("\n")[0]
+        if not re.search(r"\| difficulty \| minutes \| trains \|\n\|---\|---\|---\|\n\| [●○]{5} \| \d+ \| \w", section):
+            found.append(f"{title}: no box with difficulty, minutes and what it trains")
+        if "**Specification.**" not in section:
+            found.append(f"{title}: no specification in words")
+    found += [] if text.count("<details>") >= 3 else ["help for fewer than three typical errors"]
+    minutes = sum(int(m) for m in re.findall(r"(?m)^\| (?:[●○]{5}|\d+) \| (\d+) \|", text))
+    stated = int((re.search(r"\| time \| (\d+) minutes", text) or [0, 0])[1])
+    agree = stated and 45 <= stated <= 90 and abs(minutes - stated) <= 10
+    return found + (
+        [] if agree else [f"{stated} minutes are stated, the boxes add up to {minutes}; 45 to 90 are wanted"]
+    )
+
+
 def findings_in(notebook):
     """All of the above that concern a notebook's cells."""
     guards = (too_long, not_a_clean_run, pictures_without_words, code_faults)
@@ -131,15 +164,25 @@ def test_links_between_pages_lead_somewhere():
 # --- every notebook ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def links_of(notebook, folder):
+    """Links of a notebook in `folder` that lead nowhere."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return [f"link to {target}" for text in texts for target in broken_links(text, folder)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: path.name)
 def test_notebook(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    findings = findings_in(notebook)
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            findings += [f"link to {target}" for target in broken_links(cell.source, path.parent)]
-    assert findings == []
+    findings = findings_in(notebook) + links_of(notebook, path.parent)
+    assert findings + (assignment_form(notebook) if path in SOLUTIONS else []) == []
+
+
+@pytest.mark.parametrize("path", EXERCISES, ids=lambda path: path.name)
+def test_exercise(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert already_run(notebook) + code_faults(notebook) + links_of(notebook, path.parent) == []
 
 
 def test_only_measured_numbers_and_the_data_line_may_differ_between_two_runs():
@@ -206,6 +249,41 @@ def test_a_reason_excuses_a_cell_from_the_comparison():
     notebook = sound()
     notebook.cells[1].update(source="# NBVAL_SKIP\n# not run because it needs a GPU\nprint(2)")
     assert findings_in(notebook) == []
+
+
+def assignment():
+    """The text of an assignment without a fault."""
+    box = "| difficulty | minutes | trains |\n|---|---|---|\n| ●○○○○ | 10 | x |\n**Specification.** y\n"
+    head = "# T\n| time | 50 minutes |\n| you need | n |\n| marks | 9 |\n**Afterwards you will be able to**\n"
+    parts = [f"## Exercise {n} · t\n{box}<details>h</details>\n" for n in range(1, 5)]
+    tail = "## Question 5 · q\n| marks | minutes |\n|---|---|\n| 4 | 10 |\n\n## Open extension\n"
+    return head + "".join(parts) + tail
+
+
+@pytest.mark.parametrize(
+    "right, wrong",
+    [
+        ("| time | 50", "| time | 300"),
+        ("| time |", "| minutes |"),
+        ("**Afterwards", "*Afterwards"),
+        ("## Exercise 3 ·", "## Problem 3 ·"),
+        ("●○○○○ | 10", "easy | 10"),
+        ("**Specification.** y", ""),
+        ("<details>", "<p>"),
+        ("## Question", "## Remark"),
+        ("## Open extension", ""),
+    ],
+)
+def test_the_guard_of_assignments_finds_a_planted_fault(right, wrong):
+    def form(text):
+        return assignment_form(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]))
+
+    assert form(assignment()) == []
+    assert right in assignment() and form(assignment().replace(right, wrong)) != []
+
+
+def test_the_guard_finds_an_exercise_that_has_run():
+    assert already_run(sound()) and not already_run(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]))
 
 
 @pytest.mark.parametrize("text", ["https://" + HOSTS[0] + "/x", "see /" + "home/ann", "C:\\" + "Users\\ann"])

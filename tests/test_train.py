@@ -110,3 +110,15 @@ def test_minutes_become_steps_by_measuring_on_a_copy():
     settings = {**recipe.TRAINING, "batch_size": 8}
     assert train.steps_in(0.05, model, data, recipe.masks, settings, torch.device("cpu")) >= 10
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_the_recipe_for_longer_runs_brings_its_size_and_batch(tmp_path, capsys):
+    plain = train.parse_arguments(["--out", str(tmp_path)])
+    longer = train.parse_arguments(["--longer", "--out", str(tmp_path)])
+    own = train.parse_arguments(["--longer", "--size", "tiny", "--batch-size", "64", "--out", str(tmp_path)])
+    assert (plain.size, plain.batch_size, plain.settings) == ("nano", 32, recipe.TRAINING)
+    assert (longer.size, longer.batch_size, longer.settings) == ("micro", 128, recipe.LONGER)
+    assert (own.size, own.batch_size) == ("tiny", 64)
+    with pytest.raises(SystemExit):
+        train.parse_arguments(["--longer", "--published", "--out", str(tmp_path)])
+    assert "--longer" in capsys.readouterr().err

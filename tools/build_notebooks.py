@@ -89,7 +89,7 @@ def main():
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--check", action="store_true", help="run nothing, fail if a notebook needs a run")
     arguments = parser.parse_args()
-    paths = arguments.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    paths = arguments.notebooks or [*sorted(ROOT.glob("notebooks/*.ipynb")), *sorted(ROOT.glob("solutions/*/*.ipynb"))]
     stale = []
     for path in paths:
         notebook = nbformat.read(path, as_version=4)

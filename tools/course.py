@@ -6,6 +6,7 @@
     python tools/course.py test-browser    drive the explorers in a real browser (needs playwright and a Chromium)
     python tools/course.py lint         ruff over code and notebooks
     python tools/course.py notebooks    run again and normalise the notebooks that changed
+    python tools/course.py exercises    write exercises/ from solutions/
     python tools/course.py bench        time one training step and the masks
     python tools/course.py results      draw the recorded results into docs/results
 
@@ -298,7 +299,7 @@ def test():
     python = setup()
     data = call([python, "-m", "minijepa.datasets"])  # fetches CIFAR-10 if it can; fails if it is damaged
     pytest = [python, "-m", "pytest", "--durations=10"]
-    return int(any([data, call(pytest), call(pytest + ["--nbval", "notebooks"])]))
+    return int(any([data, call(pytest), call(pytest + ["--nbval", "notebooks", "solutions"])]))
 
 
 def lint():
@@ -332,7 +333,7 @@ def say(text):
 def main():
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    commands = ["setup", "lab", "test", "test-browser", "lint", "notebooks", "bench", "results"]
+    commands = ["setup", "lab", "test", "test-browser", "lint", "notebooks", "exercises", "bench", "results"]
     parser.add_argument("command", choices=commands)
     arguments, extra = parser.parse_known_args()
     command = arguments.command
@@ -344,9 +345,9 @@ def main():
     if command == "setup":
         setup()
         return 0
-    if command in ("notebooks", "bench", "results"):
-        script = {"notebooks": "build_notebooks.py", "bench": "bench.py", "results": "results.py"}[command]
-        return call([setup(), str(REPO / "tools" / script)] + extra)
+    scripts = {"notebooks": "build_notebooks", "exercises": "make_exercises", "bench": "bench", "results": "results"}
+    if command in scripts:
+        return call([setup(), str(REPO / "tools" / f"{scripts[command]}.py")] + extra)
     if command == "test-browser":
         return call([setup(), "-m", "pytest", "tests/browser", "-rs"] + extra)
     return lab(extra) if command == "lab" else test() if command == "test" else lint()

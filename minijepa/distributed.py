@@ -1,0 +1,256 @@
+"""What changes when torchrun starts several processes, and nothing else. Alone, everything here does nothing.
+
+    torchrun --nproc-per-node=2 -m minijepa.train --data cifar10 --steps 1000
+
+One process per GPU (or, to learn, several on the CPU); each holds the model and computes its part of every batch.
+`fit` keeps to one rule, from which the rest follows: **all processes draw the same batch, crops and masks from the
+generator of the step, and each takes its own rows of them.** So N processes together see what one alone would have
+seen, no image twice, and end with the same parameters up to rounding. No random number has to differ between ranks.
+
+What must be added is communication, and PyTorch does it: the mean of the gradients (DistributedDataParallel, or
+`fully_shard` where the model itself is cut in shards), the features of all ranks for a term over the batch (`gather`).
+"""
+
+import inspect
+import os
+import sys
+import warnings
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from minijepa.masking import Masks, MaskSets
+
+# --- a run's beginning and end ---
+
+
+def launched():
+    """True where torchrun (or whatever sets RANK and WORLD_SIZE) started this process as one of several."""
+    return dist.is_available() and "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def own_device(device):
+    """The device of this process: of several GPUs in a machine the one numbered LOCAL_RANK, else `device` itself."""
+    device = torch.device(device)
+    if device.type == "cuda" and device.index is None and launched():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return device
+
+
+@contextmanager
+def session(device="cpu", timeout=600):
+    """Join the processes that torchrun started, leave them at the end; alone, do nothing. Yields the Team.
+
+    device: nccl carries the messages between CUDA devices, gloo all others. timeout: seconds that a process waits for
+    the others in one exchange; with gloo it notices at once when one of them dies.
+    A process that fails says so in one line with its rank and ends; the ones that wait for it then end too, or
+    torchrun ends them. What is lost are the steps since the last checkpoint.
+    """
+    if not launched():
+        yield Team()
+        return
+    device = torch.device(device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout))
+    rank, size = dist.get_rank(), dist.get_world_size()
+    try:
+        yield Team.current()
+    except BaseException as error:
+        reason = (str(error).splitlines() or [""])[0]
+        print(f"rank {rank} of {size} stopped: {type(error).__name__}: {reason}", file=sys.stderr, flush=True)
+        raise  # without leaving the group in good order, for which the others would be needed
+    dist.destroy_process_group()
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a run: this one is number `rank` of `size`; alone it is 0 of 1."""
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def current(cls):
+        """The team of the process group that is open now."""
+        if dist.is_available() and dist.is_initialized():
+            return cls(dist.get_rank(), dist.get_world_size())
+        return cls()
+
+    def part(self, total):
+        """The rows of this process in a batch of `total`: a slice. Raises ValueError if they cannot be equally many."""
+        if total % self.size:
+            raise ValueError(
+                f"a batch of {total} cannot be split evenly over {self.size} processes: make it a multiple"
+            )
+        each = total // self.size
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def mean(self, value):
+        """The mean of a number over the processes, a float that is the same on all of them."""
+        if self.size == 1:
+            return value
+        number = torch.tensor(float(value), dtype=torch.float64, device=messages_from())
+        dist.all_reduce(number)
+        return number.item() / self.size
+
+    def any(self, flag):
+        """True on all processes if `flag` is true on one."""
+        return self.mean(bool(flag)) > 0
+
+    def wait(self):
+        """Go on when all processes have come here."""
+        self.any(False)
+
+
+def messages_from():
+    """Where a tensor must lie to be sent: on the GPU with nccl, else on the CPU."""
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+
+
+@contextmanager
+def first_here(team):
+    """The first process of each machine goes through the body before its others: it fetches files that they find."""
+    first = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    if not first:
+        team.wait()
+    yield
+    if first:
+        team.wait()
+
+
+# --- what each process takes of a batch ---
+
+
+def take(masks, rows):
+    """The masks of some images. masks: Masks with context [B, K_c], targets [B, M, K_t], or MaskSets; rows: a slice.
+
+    Masks are drawn for the whole batch everywhere: their lengths depend on all images, and drawing is cheap.
+    """
+    if isinstance(masks, MaskSets):
+        return MaskSets(tuple(take(each, rows) for each in masks.sets))
+    return Masks(masks.context[rows], masks.targets[rows])
+
+
+class Gather(torch.autograd.Function):
+    """x [B, ...] of every process, one after the other: [size B, ...]. The gradient comes back as the sum over them.
+
+    Each process computes the same function of the gathered tensor, so that sum is `size` times the gradient of the
+    one function; the mean over processes, which DDP takes of all gradients of parameters, divides by `size` again.
+    """
+
+    @staticmethod
+    def forward(ctx, x):
+        """x: [B, ...] -> [size B, ...]."""
+        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        """gradient: [size B, ...] -> [B, ...]."""
+        gradient = gradient.contiguous().clone()
+        dist.all_reduce(gradient)
+        return gradient[Team.current().part(len(gradient))]
+
+
+@torch.compiler.disable
+def gather(x):
+    """x: [B, ...] of this process -> [size B, ...] of all, in the order of the ranks; gradients flow back."""
+    return Gather.apply(x)
+
+
+@contextmanager
+def over_the_whole_batch(model, team):
+    """Meanwhile `model.regulariser` sees the features of all processes: variances over 8 images are not those over 64.
+
+    Whatever it computes of a batch [B, D], VICReg's term or SIGReg or one of your own, it need not know of it.
+    """
+    regulariser = getattr(model, "regulariser", None)
+    if team.size == 1 or regulariser is None:
+        yield
+        return
+    is_module = "regulariser" not in vars(model)
+    vars(model)["regulariser"] = lambda z: regulariser(gather(z))  # goes before a submodule of that name, too
+    try:
+        yield
+    finally:
+        del vars(model)["regulariser"]
+        if not is_module:
+            model.regulariser = regulariser
+
+
+# --- gradients that agree ---
+
+
+def parallel(model, team, device):
+    """The model in DistributedDataParallel, which averages the gradients over the processes; alone, the model itself.
+
+    All start from rank 0's parameters and make the same step from the same gradients, Muon too, and move the same
+    teacher. So nothing but gradients travels: 4 bytes per trained parameter and step.
+    """
+    if team.size == 1 or is_sharded(model):
+        return model
+    names = inspect.signature(DistributedDataParallel).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"  # renamed in 2026
+    devices = [device] if device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=devices, **{buffers: False})  # positions never change
+
+
+def exchange(parallel_model, last):
+    """For one part of an accumulated batch: a context in which gradients are only exchanged if it is the `last`."""
+    if is_sharded(parallel_model):
+        parallel_model.set_requires_gradient_sync(last)
+        return nullcontext()
+    return nullcontext() if last or not hasattr(parallel_model, "no_sync") else parallel_model.no_sync()
+
+
+def shard(model, device):
+    """Cut every parameter of a JEPA, teacher included, in as many shards as there are processes (FSDP2), in place.
+
+    Each process keeps 1/size of parameters, gradients and optimiser state, and gathers a transformer block's weights
+    just before that block runs. For models that do not fit into one device; otherwise DDP moves less.
+    Teacher and encoder are cut alike, so the EMA works shard by shard. Raises RuntimeError where it cannot be done.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        raise RuntimeError("shard=True cuts the model over processes, but there is one: start it with torchrun")
+    try:
+        from torch.distributed.fsdp import fully_shard
+    except ImportError:
+        raise RuntimeError(f"shard=True needs fully_shard, found torch {torch.__version__}: install 2.6+") from None
+    from torch.distributed.device_mesh import init_device_mesh
+
+    # a step returns context and targets, views that nobody writes into; torch warns of what would happen if one did
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    for name, module in list(model.named_modules()):
+        if name.split(".")[-2:-1] == ["blocks"]:
+            fully_shard(module, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+
+
+def is_sharded(model):
+    """True for what `shard` has cut."""
+    return hasattr(model, "set_requires_gradient_sync")
+
+
+def whole(model):
+    """A state dict of whole tensors on the CPU, whether the model is sharded or not. All processes must call it."""
+    return {
+        name: (value.full_tensor() if hasattr(value, "full_tensor") else value).detach().cpu()
+        for name, value in model.state_dict().items()
+    }
+
+
+def same_everywhere(team, **numbers):
+    """Refuse to go on where processes disagree, for instance about the step to begin with. Raises RuntimeError."""
+    for name, value in numbers.items():
+        if team.mean(value) != value:
+            raise RuntimeError(
+                f"rank {team.rank} has {name} {value} and others another: the checkpoint must lie in a folder that "
+                "all processes see, and their data must be the same"
+            )

@@ -1,0 +1,205 @@
+"""Mark submitted assignments, offline and without nbgrader:
+
+    python -m minijepa.grade masks.ipynb                      one file, for instance your own
+    python -m minijepa.grade submitted/*/*/masks.ipynb --json marks.json
+
+Each submission is put together anew: given code and checks come from the solutions (so edited or deleted ones are
+restored, and hidden tests run), answers and added cells from the submission. It runs in a kernel of its own, in an
+empty temporary folder, with limits of time and memory for each cell. A cell that fails costs its own marks alone: later
+cells still run, after a crash in a fresh kernel that replays the cells before. Answers in words wait for a reader.
+
+What this does NOT protect against. The submission's code runs as you: it can read and delete what you can, use the
+network, start processes, and edit this package on disk. It shares the kernel with the checks, so it can replace them in
+memory and award itself all points, or read the solutions. Limits of memory for a single process need Linux or macOS;
+elsewhere memory is only watched. So read what you mark; for marks that matter, run this as a user who owns nothing, in
+a container without network, with hidden tests of your own (`--solutions`).
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+
+from minijepa.grade_kernel import Limits, Sandbox
+
+SOLUTIONS = Path(__file__).resolve().parents[1] / "solutions"
+UNANSWERED = ("", "YOUR ANSWER HERE")
+
+
+def read_sources(folder):
+    """All assignments in a folder of solutions: (assignment, file name) -> notebook."""
+    return {(path.parent.name, path.name): nbformat.read(path, 4) for path in sorted(Path(folder).glob("*/*.ipynb"))}
+
+
+def names(notebook):
+    """nbgrader's names of the cells that have one: grade_id -> cell. The first of several with one name counts."""
+    found = {}
+    for cell in notebook.cells:
+        found.setdefault(cell.metadata.get("nbgrader", {}).get("grade_id"), cell)
+    found.pop(None, None)
+    return found
+
+
+def find_source(path, submission, sources, wanted=None):
+    """The key of the assignment that a submission answers: by its cells' names, else by its file's name; or None."""
+    keys = [key for key in sources if wanted in (None, key[0])]
+    if submission is not None:
+        shared = {key: len(set(names(submission)) & set(names(sources[key]))) for key in keys}
+        best = max(keys, key=lambda key: (shared[key], key[1] == path.name), default=None)
+        if best and shared[best] > 3:
+            return best
+    by_name = [key for key in keys if key[1] == path.name or wanted]
+    return by_name[0] if len(by_name) == 1 else None
+
+
+def read_submission(content):
+    """The notebook in these bytes and '', or None and what is wrong with them."""
+    try:
+        notebook = nbformat.reads(content.decode("utf-8"), as_version=4)
+        return nbformat.from_dict({**notebook, "cells": [readable(cell) for cell in notebook.cells]}), ""
+    except Exception as error:  # whatever is wrong with this file, the next one must get its turn
+        return None, f"not a readable notebook ({type(error).__name__})"
+
+
+def readable(cell):
+    """The parts of a cell that matter here, whatever else it lacks."""
+    metadata = cell.get("metadata") or {}
+    marks = metadata.get("nbgrader")
+    metadata = {"nbgrader": marks} if isinstance(marks, dict) else {}
+    return {"cell_type": cell.get("cell_type", "raw"), "source": str(cell.get("source", "")), "metadata": metadata}
+
+
+def assemble(submission, source):
+    """The cells to run, and notes on what was restored.
+
+    Given code and checks are the source's, in the source's order; each answer is the submission's. Cells that the
+    student added stay behind the cell that they followed. Returns (list of (source cell or None, text), notes).
+    """
+    theirs, notes = names(submission), []
+    extra, last = {}, None
+    for cell in submission.cells:
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if grade_id in names(source) and theirs[grade_id] is cell:
+            last = grade_id
+        elif cell.cell_type == "code" and cell.source.strip():
+            extra.setdefault(last, []).append(cell.source)
+    cells = [(None, text) for text in extra.get(None, [])]
+    for grade_id, cell in names(source).items():
+        marks, own = cell.metadata.nbgrader, theirs.get(grade_id)
+        if own is None:
+            notes.append(f"{grade_id} was missing")
+        if marks.solution:
+            cells.append((cell, own.source if own is not None else ""))
+        else:
+            cells.append((cell, cell.source))
+            if own is not None and own.source.strip() not in (cell.source, student_text(cell.source)):
+                notes.append(f"{grade_id} was changed, restored")
+        cells += [(None, text) for text in extra.get(grade_id, [])]
+    return cells, notes
+
+
+def student_text(source):
+    """A check as the student got it: without its hidden tests."""
+    head, _, rest = source.partition("### BEGIN HIDDEN TESTS")
+    return (head + rest.partition("### END HIDDEN TESTS")[2]).strip()
+
+
+def nothing(path, note=""):
+    """The marks of a submission of which nothing is known yet."""
+    notes = [note] if note else []
+    return {
+        "submission": str(path),
+        "assignment": None,
+        "points": 0,
+        "of": 0,
+        "cells": [],
+        "to_read": [],
+        "notes": notes,
+    }
+
+
+def mark(path, content, sources, limits, wanted=None):
+    """The marks of one submission as a dictionary that JSON can hold. Never raises for what the submission does."""
+    submission, problem = read_submission(content)
+    result = nothing(path, problem)
+    key = find_source(Path(path), submission, sources, wanted)
+    if key is None:
+        result["notes"].append("belongs to no assignment: use the original file name, or --assignment")
+        return result
+    result["assignment"] = key[0]
+    cells, notes = assemble(submission or nbformat.v4.new_notebook(), sources[key])
+    result["notes"] += notes[:20] if submission is not None else []
+    with Sandbox(limits) as kernel:
+        for cell, text in cells:
+            marks = cell.metadata.nbgrader if cell is not None else {}
+            if cell is not None and cell.cell_type == "markdown":
+                add_words(result, marks, text)
+                continue
+            graded = bool(marks.get("grade"))
+            # without an answer there is nothing to run, and a blank submission costs no time
+            status, words = kernel.run(text, replay=not graded) if submission is not None else ("empty", "")
+            if graded:
+                points = marks.points if status == "ok" else 0
+                result["points"] += points
+                result["of"] += marks.points
+                row = {"cell": marks.grade_id, "points": points, "of": marks.points, "status": status}
+                result["cells"].append({**row, "message": words[-2000:]})
+    return result
+
+
+def add_words(result, marks, text):
+    """List an answer in words for a reader; an unchanged one is worth nothing."""
+    answered = text.strip() not in UNANSWERED
+    row = {"cell": marks.grade_id, "of": marks.points, "points": None if answered else 0}
+    result["to_read"].append({**row, "text": text[:20_000] if answered else ""})
+
+
+def table(results):
+    """The marks as text: a row per submission, and under it what cost points."""
+    width = max([len(result["submission"]) for result in results] + [10])
+    lines = [f"{'submission':<{width}}  {'assignment':<18}  checks   to read"]
+    for result in results:
+        checks = f"{result['points']:g}/{result['of']:g}"
+        waiting = sum(row["of"] for row in result["to_read"] if row["points"] is None)
+        lines.append(f"{result['submission']:<{width}}  {result['assignment'] or '-':<18}  {checks:<7}  {waiting:g}")
+        for row in result["cells"]:
+            if row["points"] < row["of"]:
+                lines.append(f"    {row['cell']}: 0/{row['of']:g}, {row['status']}")
+                lines += [f"        {line}" for line in row["message"].splitlines()[:8] if line.strip()]
+        lines += [f"    note: {note}" for note in result["notes"]]
+    return "\n".join(lines)
+
+
+def main(argv=None):
+    """The command line. Exit code 0 whenever all submissions were looked at, whatever their marks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("submissions", nargs="+", type=Path)
+    parser.add_argument("--solutions", type=Path, default=SOLUTIONS, help="the sources, with your own hidden tests")
+    parser.add_argument("--assignment", help="mark all as this one, for instance 03_masks")
+    parser.add_argument("--json", type=Path, help="write all marks and messages here")
+    parser.add_argument("--seconds", type=float, default=60, help="time per cell (60)")
+    parser.add_argument("--megabytes", type=float, default=4096, help="memory of a submission (4096)")
+    arguments = parser.parse_args(argv)
+    sources = read_sources(arguments.solutions)
+    if not sources:
+        parser.error(f"there is no solutions notebook under {arguments.solutions}: give --solutions")
+    missing = [str(path) for path in arguments.submissions if not path.is_file()]
+    if missing:
+        parser.error(f"no such file: {', '.join(missing)}")
+    contents = [(path, path.read_bytes()) for path in arguments.submissions]  # all, before the first one runs
+    limits, results = Limits(arguments.seconds, arguments.megabytes), []
+    for path, content in contents:
+        try:
+            results.append(mark(path, content, sources, limits, arguments.assignment))
+        except Exception as error:  # a kernel that cannot be started, a full disk: the next one still gets its turn
+            results.append(nothing(path, f"NOT MARKED, look at it: {type(error).__name__}: {error}"))
+    print(table(results))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

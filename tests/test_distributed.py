@@ -1,0 +1,449 @@
+"""Several processes end with the same parameters, teacher and losses as one, and a failure ends the job.
+
+Three workers are started once, since importing torch takes longest. Run as a program, this file is such a worker: it
+reads jobs, joins as many others as the job wants, trains, and writes what it has. In float64, because AdamW blows
+rounding noise up where a gradient is zero. The references are runs of this process alone.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from PIL import Image
+
+from minijepa import distributed, process, settings
+from minijepa.augment import crop_flip
+from minijepa.checkpoint import load_checkpoint
+from minijepa.datasets import shapeworld
+from minijepa.jepa import JEPA
+from minijepa.losses import sigreg, variance_covariance, vicreg
+from minijepa.masking import Masks, MaskSets, block_masks
+from minijepa.predictor import Predictor
+from minijepa.training import TrainingDiverged, fit, make_optimizers
+from minijepa.vit import ViT
+
+pytestmark = [pytest.mark.distributed, pytest.mark.skipif(not dist.is_available(), reason="torch has no distributed")]
+REPO = Path(__file__).parents[1]
+GRID, STEPS = (4, 4), 20
+REGULARISERS = {"vicreg": vicreg, "variance_covariance": variance_covariance, "sigreg": sigreg}
+
+
+class Images:
+    """Noise that answers `len` and `floats`, and remembers what it was asked for; 26 images, so epochs leave a rest."""
+
+    def __init__(self, broken=None):
+        self.pixels = torch.randn(26, 3, 8, 8, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+        if broken is not None:
+            self.pixels[broken] = torch.nan
+        self.asked = []
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def floats(self, index=None, device=None):
+        self.asked.append(index.tolist())
+        return self.pixels[index]
+
+
+def draw(batch, generator):
+    """The number of context tokens is that of the poorest image of the whole batch."""
+    return block_masks(batch, GRID, n_targets=2, target_scale=(0.2, 0.3), generator=generator)
+
+
+def draw_two(batch, generator):
+    sparse = block_masks(batch, GRID, n_targets=1, target_scale=(0.5, 0.5), context_keep=3, generator=generator)
+    return MaskSets((draw(batch, generator), sparse))
+
+
+def crop(x, generator, part=None):
+    return crop_flip(x.float(), generator, part=part).double()
+
+
+def build(weight=0.0, regulariser="variance_covariance", tokens=1):
+    """depth 2 of an encoder and predictor of 12 features, in float64."""
+    torch.manual_seed(0)
+    encoder = ViT(8, 2, dim=12, depth=2, heads=3)
+    predictor = Predictor(12, GRID, width=12, depth=1, heads=3, mask_tokens=tokens)
+    return JEPA(encoder, predictor, weight=weight, regulariser=REGULARISERS[regulariser]).double()
+
+
+def run(weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, **settings):
+    """One run. stop, kill: {"rank", "step"} of the process that gets a Ctrl-C, or dies, in the middle of that step."""
+    model, data = build(weight, regulariser, tokens=1 + sets), Images(broken)
+    rank, calls = distributed.Team.current().rank, []
+
+    def masks(batch, generator):
+        calls.append(batch)
+        if stop and stop["rank"] == rank and len(calls) == stop["step"]:
+            signal.raise_signal(signal.SIGINT)
+        if kill and kill["rank"] == rank and len(calls) == kill["step"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return (draw_two if sets else draw)(batch, generator)
+
+    settings = {"steps": STEPS, "batch_size": 6, "lr": 1e-2, "seed": 3, "augment": crop, **settings}
+    try:
+        history = fit(model, data, masks, **settings)
+        rows, error = history.rows, None
+    except (TrainingDiverged, ValueError, RuntimeError) as caught:
+        rows, error = [], f"{type(caught).__name__}: {caught}"
+    return {"model": distributed.whole(model), "rows": rows, "asked": data.asked, "error": error}
+
+
+def run_cli(arguments):
+    """The command line; imported here, as it takes a second."""
+    from minijepa import train
+
+    return {"code": train.main(arguments)}
+
+
+# --- workers ---
+
+
+def worker(rank):
+    """Read jobs from stdin, one JSON object per line; answer each with the name of a file of results."""
+    for line in sys.stdin:
+        job = json.loads(line)
+        os.environ.update(job["environment"], RANK=str(rank), LOCAL_RANK=str(rank))
+        result = {}
+        try:
+            if job["do"] == "cli":
+                result = run_cli(job["settings"])
+            else:
+                with distributed.session():
+                    result = run(**job["settings"])
+        finally:
+            torch.save(result, job["results"] + str(rank))
+            print("done", flush=True)
+
+
+def environment(size):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(size)}
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """Three processes that wait for jobs."""
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])}
+    variables.update(OMP_NUM_THREADS="1")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": variables}
+    processes = [subprocess.Popen([sys.executable, __file__, str(rank)], **pipes) for rank in range(3)]
+    yield processes
+    for each in processes:
+        each.stdin.close()
+        each.wait(timeout=60)
+
+
+@pytest.fixture
+def together(workers, tmp_path):
+    """together(size, **settings): the results of a run on so many processes, one dict per rank."""
+
+    def start(size, do="run", arguments=None, **settings):
+        results = str(tmp_path / "results")
+        job = {"do": do, "environment": environment(size), "results": results, "settings": arguments or settings}
+        for each in workers[:size]:
+            each.stdin.write(json.dumps(job) + "\n")
+            each.stdin.flush()
+        for each in workers[:size]:
+            while (line := each.stdout.readline()) != "done\n":
+                assert line, "a worker died"
+        return [torch.load(results + str(rank), weights_only=True) for rank in range(size)]
+
+    return start
+
+
+def assert_same_run(one, other):
+    """Parameters, teacher and losses to 1e-5 (float64 agrees far better); `one` is of a single process."""
+    assert one["error"] is other["error"] is None
+    assert one["model"].keys() == other["model"].keys()
+    for name, value in one["model"].items():
+        torch.testing.assert_close(other["model"][name], value, atol=1e-5, rtol=1e-5, msg=name)
+    losses = [[row["loss"] for row in result["rows"]] for result in (one, other)]
+    assert len(losses[0]) == STEPS and losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+def assert_moved(result, **made_with):
+    """The run changed every parameter by far more than the tolerance above."""
+    start = build(**made_with).state_dict()
+    moved = {name: (value - start[name]).abs().max() for name, value in result["model"].items() if "pos_" not in name}
+    assert min(moved.values()) > 1e-4, min(moved, key=moved.get)
+
+
+# --- the same run ---
+
+RUNS = {
+    "plain": (2, {}),
+    "plain on three": (3, {}),
+    "vicreg": (2, {"weight": 0.02, "regulariser": "vicreg"}),
+    "variance and covariance, accumulated": (2, {"weight": 0.3, "accumulate": 3}),
+    "sigreg on three": (3, {"weight": 0.1, "regulariser": "sigreg"}),
+    "muon": (3, {"weight": 0.3, "optimizer": "muon"}),
+    "several masks": (2, {"weight": 0.3, "sets": True}),
+    "recomputed": (2, {"weight": 0.3, "recompute": True}),
+    "in shards": (2, {"weight": 0.3, "shard": True}),
+    "in three shards, accumulated": (3, {"weight": 0.3, "shard": True, "accumulate": 2}),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_equals_the_run_of_one_process(name, together):
+    size, settings = RUNS[name]
+    results = together(size, **settings)
+    alone = run(**{k: v for k, v in settings.items() if k not in ("shard", "recompute")})
+    for result in results:
+        assert_same_run(alone, result)
+        for name, value in result["model"].items():  # and no rank drifts from another, not by one bit
+            assert torch.equal(value, results[0]["model"][name]), name
+    for rows in zip(alone["asked"], *(result["asked"] for result in results), strict=True):
+        assert rows[0] == [index for part in rows[1:] for index in part]  # each image once, in order
+    assert_moved(alone, weight=settings.get("weight", 0), tokens=1 + settings.get("sets", False))
+
+
+def test_the_term_over_the_batch_needs_all_of_it(together, monkeypatch):
+    """What a forgotten gather would give: terms of three images each, averaged. The test above can tell."""
+    settings = {"weight": 1.0, "regulariser": "vicreg", "steps": 1, "lr": 1e-3}
+    result, alone = together(2, **settings)[0], run(**settings)
+    assert result["rows"][0]["loss"] == pytest.approx(alone["rows"][0]["loss"], rel=1e-9)
+    monkeypatch.setitem(REGULARISERS, "vicreg", lambda z: (vicreg(z[:3]) + vicreg(z[3:])) / 2)
+    assert abs(run(**settings)["rows"][0]["loss"] / alone["rows"][0]["loss"] - 1) > 0.005
+
+
+# --- stop, resume, fail ---
+
+
+@pytest.mark.parametrize("shard", [False, True])
+def test_stopped_on_two_resumed_on_one_and_on_three(shard, together, tmp_path):
+    """Ctrl-C reaches one rank only, in the middle of a step; both stop after the same one."""
+    settings = {"weight": 0.3, "shard": shard}
+    whole = run(weight=0.3)
+    for size in (1, 3):
+        path = str(tmp_path / f"for{size}")
+        half = together(2, **settings, checkpoint=path, stop={"rank": 1, "step": 11})
+        assert [len(each["rows"]) for each in half] == [11, 11]
+        rest = together(size, **settings, checkpoint=path, resume=True)
+        assert rest[0]["rows"][:11] == half[0]["rows"]
+        assert len(rest[0]["asked"]) == STEPS - 11
+        assert_same_run(whole, rest[0])
+    if not shard:
+        path = str(tmp_path / "alone")
+        together(2, **settings, checkpoint=path, stop={"rank": 1, "step": 11})
+        assert_same_run(whole, run(weight=0.3, checkpoint=path, resume=True))  # without any process group
+
+
+def test_a_loss_that_is_no_number_stops_all(together):
+    """One image is bad, so one rank's loss; all say so, and hold the parameters of the step before."""
+    results = together(2, broken=5)
+    alone = run(broken=5)
+    assert alone["error"].startswith("TrainingDiverged")
+    for result in results:
+        assert result["error"] == alone["error"]
+        for name, value in result["model"].items():
+            torch.testing.assert_close(value, alone["model"][name], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_killed_rank_ends_the_job_with_a_message(tmp_path):
+    """Under torchrun itself. Lost are the steps since the last checkpoint, of which one was due every five."""
+    path = tmp_path / "run.pt"
+    settings = {"checkpoint": str(path), "save_every": 5, "kill": {"rank": 1, "step": 13}}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
+    variables = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
+    job = subprocess.run([*command, json.dumps(settings)], env=variables, capture_output=True, text=True, timeout=120)
+    assert job.returncode != 0
+    assert "rank      : 1" in job.stderr and "SIGKILL" in job.stderr  # torchrun's report
+    assert len(torch.load(path, weights_only=True)["rows"]) == 10
+    assert_same_run(run(), run(checkpoint=path, resume=True))
+
+
+def test_shards_and_files_are_told_apart(together, tmp_path):
+    path = str(tmp_path / "run")
+    together(1, shard=True, checkpoint=path, steps=2)
+    assert sorted(each.name for each in Path(path).iterdir()) == ["latest", "step-00000002"]  # older ones are gone
+    model = build()
+    with pytest.raises(ValueError, match=r"run holds a run in shards.*shard=True"):
+        load_checkpoint(path, model, make_optimizers(model, 1e-3), {})
+    run(checkpoint=path + ".pt", steps=2)
+    result = together(1, shard=True, checkpoint=path + ".pt", resume=True, steps=2)[0]
+    assert "run.pt holds a run in one file" in result["error"] and "shard=False" in result["error"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"batch_size": 5}, "batch_size 5 must be a multiple of .* 1 x 2"),
+        ({"batch_size": 6, "accumulate": 2}, "batch_size 6 must be a multiple of .* 2 x 2"),
+        ({"shard": True, "optimizer": "muon"}, "Muon needs whole matrices; use 'adamw'"),
+    ],
+)
+def test_impossible_requests(settings, words, together):
+    for result in together(2, **settings):
+        assert result["error"].startswith("ValueError")
+        assert re.search(words, result["error"])
+
+
+# --- the command line ---
+
+
+def test_the_command_line_on_two_processes(together, tmp_path):
+    """The same arguments, the same encoder, and one process that writes."""
+    images = tmp_path / "images"
+    for i, image in enumerate(shapeworld(40, seed=0).images):
+        folder = images / ("even", "odd")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:02d}.png")
+    words = ["--data", str(images), "--steps", "3", "--batch-size", "8", "--device", "cpu"]
+    codes = together(2, do="cli", arguments=[*words, "--out", str(tmp_path / "two")])
+    assert [each["code"] for each in codes] == [0, 0]
+    assert run_cli([*words, "--out", str(tmp_path / "one")])["code"] == 0
+    two, one = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("two", "one"))
+    assert two["processes"] == 2 and one["processes"] == 1
+    assert [row["loss"] for row in two["history"]] == pytest.approx([row["loss"] for row in one["history"]], rel=1e-4)
+
+
+# --- what one process can check ---
+
+
+def test_parts_make_the_whole():
+    parts = [list(range(12))[distributed.Team(rank, 3).part(12)] for rank in range(3)]
+    assert sum(parts, []) == list(range(12)) and {len(part) for part in parts} == {4}
+    with pytest.raises(ValueError, match="10 cannot be split evenly over 3"):
+        distributed.Team(0, 3).part(10)
+
+
+def test_a_part_of_a_batch_gets_the_crops_of_the_whole():
+    x = torch.rand(6, 3, 8, 8)
+    whole = crop_flip(x, torch.Generator().manual_seed(0))
+    parts = [crop_flip(x[i : i + 2], torch.Generator().manual_seed(0), part=(i, 6)) for i in (0, 2, 4)]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_alone_nothing_is_joined(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    with distributed.session() as team:
+        assert team == distributed.Team(0, 1) and not dist.is_initialized()
+        assert team.mean(3) == 3 and team.any(True) and not team.any(False)
+    with pytest.raises(RuntimeError, match="torchrun"):
+        distributed.shard(build(), torch.device("cpu"))
+
+
+class Term(torch.nn.Module):
+    def forward(self, z):
+        return z.sum()
+
+
+@pytest.mark.parametrize("regulariser", [variance_covariance, Term()])
+def test_the_regulariser_is_lent_and_given_back(regulariser, monkeypatch):
+    """Functions and modules alike; the features are gathered before it sees them."""
+    model = build()
+    model.regulariser = regulariser
+    names = set(model.state_dict())
+    monkeypatch.setattr(distributed, "gather", lambda z: torch.cat([z, -z]))
+    with distributed.over_the_whole_batch(model, distributed.Team(0, 2)):
+        z = torch.rand(3, 2)
+        assert model.regulariser(z) == regulariser(torch.cat([z, -z]))
+    assert model.regulariser is regulariser and set(model.state_dict()) == names
+
+
+def test_gradients_are_exchanged_once_per_step(monkeypatch):
+    """An accumulated batch sends them with its last part; before that DDP is told to wait."""
+    asked, exchange = [], distributed.exchange
+
+    def watched(model, last):
+        asked.append(last)
+        return exchange(model, last)
+
+    monkeypatch.setattr(distributed, "exchange", watched)
+    assert run(accumulate=3, steps=2)["error"] is None
+    assert asked == [False, False, True] * 2
+
+    class Waits:
+        def no_sync(self):
+            return "no_sync"
+
+    assert exchange(Waits(), last=False) == "no_sync" and exchange(Waits(), last=True) != "no_sync"
+
+
+def test_images_on_a_device():
+    """`ImageData.to` moves every tensor and nothing else; `floats` then works where they are."""
+    data = shapeworld(6, seed=0)
+    moved = data.to("meta")
+    assert moved.images.device.type == moved.labels.device.type == "meta"
+    assert {each.device.type for each in moved.factors.values()} == {"meta"} and moved.name == data.name
+    assert moved.images.shape == data.images.shape and moved.floats(torch.arange(2)).device.type == "meta"
+    assert torch.equal(data.to("cpu").floats(), data.floats())
+
+
+def test_taking_masks():
+    masks = Masks(torch.arange(12).view(6, 2), torch.arange(24).view(6, 2, 2))
+    part = distributed.take(MaskSets((masks, masks)), slice(2, 4)).sets[1]
+    assert part.context.tolist() == [[4, 5], [6, 7]] and part.targets.shape == (2, 2, 2)
+
+
+def test_recomputing_changes_nothing_and_leaves_nothing():
+    (a, b) = run(weight=0.3), run(weight=0.3, recompute=True)
+    assert a["rows"] == b["rows"]
+    assert all(torch.equal(value, b["model"][name]) for name, value in a["model"].items())
+    model, kept = build(), {}
+    for recompute in (False, True):
+        kept[recompute] = bytes_kept(model, recompute)
+    assert kept[True] < 0.5 * kept[False]
+    assert all("forward" not in vars(module) for module in model.modules())
+
+
+def bytes_kept(model, recompute):
+    """Bytes that the backward pass will need, counted as they are packed away."""
+    counted = {}
+
+    def pack(x):
+        counted[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    modules = (model.encoder, model.predictor) if recompute else ()
+    with process.recompute_blocks(*modules), torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        model(Images().pixels, draw(26, torch.Generator().manual_seed(0)))
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    return sum(size for place, size in counted.items() if place not in parameters)
+
+
+def test_float16_scales_its_gradients(monkeypatch, tmp_path):
+    """Allowed on the CPU for this test alone: the scaler starts at 65536 and its state is saved."""
+    monkeypatch.setattr(settings, "FLOAT16_DEVICES", ("cpu",))
+    scales = []
+    scale = torch.amp.GradScaler.scale
+    monkeypatch.setattr(
+        torch.amp.GradScaler, "scale", lambda self, x: scales.append(self.get_scale()) or scale(self, x)
+    )
+
+    def small(**settings):
+        model = build(0.3).float()
+        data = Images()
+        data.pixels = data.pixels.float()
+        history = fit(model, data, draw, steps=6, batch_size=6, lr=1e-3, **settings)
+        return model, [row["loss"] for row in history.rows]
+
+    _, plain = small()
+    assert set(scales) == {1.0}
+    scales.clear()
+    path = tmp_path / "run.pt"
+    model, halved = small(precision="float16", checkpoint=path)
+    assert set(scales) == {65536.0} and halved == pytest.approx(plain, rel=0.02) and halved != plain
+    assert torch.load(path, weights_only=True)["scaler"]["scale"] == 65536.0
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
+
+
+if __name__ == "__main__":
+    if sys.argv[1].startswith("{"):
+        with distributed.session(timeout=30):
+            run(**json.loads(sys.argv[1]))
+    else:
+        worker(int(sys.argv[1]))

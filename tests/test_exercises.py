@@ -1,0 +1,210 @@
+"""The classroom: exercises are what their solutions make them, solutions earn all, blanks nothing, mistakes a hint."""
+
+import contextlib
+import importlib.util
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+REPO = Path(__file__).parents[1]
+SOLUTIONS = sorted((REPO / "solutions").glob("*/*.ipynb"))
+EXERCISES = [REPO / "exercises" / path.relative_to(REPO / "solutions") for path in SOLUTIONS]
+pytestmark = pytest.mark.assignments
+
+spec = importlib.util.spec_from_file_location("make_exercises", REPO / "tools" / "make_exercises.py")
+make_exercises = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(make_exercises)
+
+
+def marks(cell):
+    return cell.metadata.get("nbgrader", {})
+
+
+def run_notebook(path, change=lambda name, source: source):
+    """Run all code cells in this process. Returns (the namespace, name of each graded cell -> its error or None).
+
+    A kernel per notebook would take seconds to start, and the kernel is tested elsewhere. change: may rewrite a cell.
+    """
+    space, outcome = {}, {}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        name, error = marks(cell).get("grade_id"), None
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(change(name, cell.source), f"{path.stem}:{name}", "exec"), space)
+        except (Exception, SystemExit) as caught:
+            error = caught
+        if marks(cell).get("grade"):
+            outcome[name] = error
+        elif error is not None:
+            raise AssertionError(f"{name}: a cell that is not graded fails") from error
+    return space, outcome
+
+
+def without_pictures(name, source):
+    """Drawing takes most of the time, and tells a test nothing."""
+    return "" if (name or "").startswith("look-") else source
+
+
+def all_of(path, key):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if marks(cell).get(key)]
+
+
+def test_there_is_something_to_solve():
+    assert len(SOLUTIONS) >= 1
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.parent.name)
+def test_a_solution_earns_full_marks_without_noise(path, capfd):
+    _, outcome = run_notebook(path)
+    assert len(outcome) >= 4 and set(outcome.values()) == {None}
+    assert capfd.readouterr().err == ""  # in nbgrader a word on stderr costs all points
+
+
+@pytest.mark.parametrize("path", EXERCISES, ids=lambda path: path.parent.name)
+def test_a_blank_exercise_earns_nothing_and_each_check_fails_by_itself(path):
+    _, outcome = run_notebook(path)
+    assert outcome
+    for name, error in outcome.items():
+        assert isinstance(error, AssertionError) and "still empty" in str(error), f"{name} on a blank: {error!r}"
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.parent.name)
+def test_one_wrong_answer_costs_its_own_marks_alone(path):
+    for wrong in all_of(path, "solution"):
+        if wrong.cell_type != "code":
+            continue
+        name, blank = marks(wrong)["grade_id"], "\n".join(make_exercises.CODE_STUB)
+        empty = make_exercises.replace_regions(wrong.source, "SOLUTION", blank.split("\n"))
+        _, outcome = run_notebook(
+            path, lambda cell, text, n=name, e=empty: e if cell == n else without_pictures(cell, text)
+        )
+        assert [cell for cell, error in outcome.items() if error] == [f"check-{name}"]
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.parent.name)
+def test_checks_leave_no_value_behind_and_answers_say_where_they_go(path):
+    for cell in all_of(path, "grade"):
+        if cell.cell_type == "code":
+            assert cell.source.startswith("check."), "a check is a call, and prints its line itself"
+            assert not any(output.output_type == "execute_result" for output in cell.outputs), (
+                "nbgrader takes it as marks"
+            )
+            assert "raises-exception" in cell.metadata.tags, "so that Run All goes past it"
+        else:
+            assert "**Marking scheme.**" in cell.source and marks(cell)["solution"]
+    for cell in all_of(path, "solution"):
+        if cell.cell_type == "code":
+            assert cell.source.count("### BEGIN SOLUTION") == cell.source.count("### END SOLUTION") == 1
+    graded = [cell.cell_type for cell in all_of(path, "grade")]
+    assert graded.count("code") >= 4 and graded.count("markdown") >= 1
+
+
+# --- the generator ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solution, exercise", make_exercises.pairs(), ids=[path.parent.name for path in SOLUTIONS])
+def test_exercises_are_generated_byte_for_byte(solution, exercise):
+    assert exercise.read_bytes().decode("utf-8") == make_exercises.exercise_text(solution), "run `make exercises`"
+
+
+def test_no_exercise_without_a_solution():
+    assert sorted((REPO / "exercises").glob("*/*.ipynb")) == EXERCISES
+
+
+@pytest.mark.parametrize("path", EXERCISES, ids=lambda path: path.parent.name)
+def test_nothing_of_the_answers_is_handed_out(path):
+    text = path.read_text(encoding="utf-8")
+    for word in ("BEGIN SOLUTION", "HIDDEN TESTS", "Marking scheme", "Model answer"):
+        assert word not in text
+    for cell in nbformat.read(path, as_version=4).cells:
+        assert cell.cell_type == "markdown" or (cell.outputs == [] and cell.execution_count is None)
+
+
+def answer(source, **flags):
+    flags = {"schema_version": 3, "grade": False, "solution": False, "locked": False, "grade_id": "a", **flags}
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source, metadata={"nbgrader": flags})])
+
+
+def test_regions_become_stubs_with_their_indentation():
+    source = "def f(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION\ny = 1"
+    cell = make_exercises.student_version(answer(source, solution=True)).cells[0]
+    assert cell.source == "def f(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()\ny = 1"
+    assert cell.metadata.deletable is False and "editable" not in cell.metadata
+
+
+@pytest.mark.parametrize(
+    "source, flags",
+    [
+        ("### BEGIN SOLUTION\n1", {"solution": True}),
+        ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", {"solution": True}),
+        ("### BEGIN SOLUTION\n### END SOLUTION", {"locked": True}),
+        ("### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS", {"locked": True}),
+    ],
+)
+def test_the_generator_refuses_what_would_leak(source, flags):
+    with pytest.raises(ValueError):
+        make_exercises.student_version(answer(source, **flags))
+
+
+# --- the real nbgrader, where it is installed -------------------------------------------------------------
+
+
+def nbgrader(course, *arguments):
+    """Run nbgrader in a course folder; its own helpers must be on the path."""
+    pytest.importorskip("nbgrader")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = dict(os.environ, PATH=path, JUPYTER_PREFER_ENV_PATH="1", PYTHONPATH=str(REPO))
+    command = [sys.executable, "-c", "from nbgrader.apps.nbgraderapp import main; main()", *arguments]
+    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def course_in(folder):
+    """A course folder with our configuration and solutions."""
+    shutil.copy(REPO / "nbgrader_config.py", folder)
+    for solution in SOLUTIONS:
+        target = folder / solution.relative_to(REPO)
+        target.parent.mkdir(parents=True)
+        shutil.copy(solution, target)
+    return folder
+
+
+def test_nbgrader_makes_the_same_exercises(tmp_path):
+    pytest.importorskip("nbgrader", reason="optional: pip install nbgrader")
+    course = course_in(tmp_path)
+    for solution, exercise in make_exercises.pairs():
+        nbgrader(course, "generate_assignment", solution.parent.name, "--no-db")
+        made = course / exercise.relative_to(REPO)
+        assert made.read_bytes().decode("utf-8").replace("\r\n", "\n") == exercise.read_text(encoding="utf-8")
+
+
+def test_nbgrader_marks_perfect_blank_and_wrong_as_expected(tmp_path):
+    pytest.importorskip("nbgrader", reason="optional: pip install nbgrader")
+    from nbgrader.api import Gradebook
+
+    course, name = course_in(tmp_path), "03_masks"
+    nbgrader(course, "generate_assignment", name)
+    perfect = nbformat.read(REPO / "solutions" / name / "masks.ipynb", 4)
+    wrong = nbformat.read(REPO / "solutions" / name / "masks.ipynb", 4)
+    for cell in wrong.cells:
+        if marks(cell).get("grade_id") == "block_size":
+            cell.source = cell.source.replace("area * aspect", "area / aspect")
+        if marks(cell).get("grade_id") == "check-block_size":
+            cell.source = "pass"  # tampered with
+    blank = nbformat.read(REPO / "exercises" / name / "masks.ipynb", 4)
+    for student, notebook in {"perfect": perfect, "wrong": wrong, "blank": blank}.items():
+        folder = course / "submitted" / student / name
+        folder.mkdir(parents=True)
+        nbformat.write(notebook, folder / "masks.ipynb")
+    nbgrader(course, "autograde", name)
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        scores = {student: book.find_submission(name, student).score for student in ("perfect", "wrong", "blank")}
+    assert scores == {"perfect": 14, "wrong": 12, "blank": 0}

@@ -1,0 +1,81 @@
+"""Images read from disk by workers: the same images, crops that repeat, and the run that one process would make."""
+
+import pytest
+import torch
+from PIL import Image
+
+from minijepa import recipe
+from minijepa.datasets import DataCorrupt, image_folder, shapeworld
+from minijepa.datasets.loader import LoaderData
+from minijepa.distributed import Team
+from minijepa.training import BatchOrder, fit
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twenty drawn images of 40 pixels."""
+    root = tmp_path_factory.mktemp("images")
+    for i, image in enumerate(shapeworld(20, seed=0, size=40).images):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(root / f"{i:02d}.png")
+    return root
+
+
+def read(data, team=None, steps=range(3), batch=8, accumulate=1):
+    """What a process of that team receives: a list of [B, 3, H, W]."""
+    requests = list(BatchOrder(len(data), batch, 0).requests(steps, accumulate, team or Team()))
+    data.read_ahead(requests)
+    return [data.floats(index) for _, index in requests]
+
+
+def test_without_training_it_gives_the_whole_images(folder):
+    data, memory = LoaderData(folder, size=32, workers=0), image_folder(folder, size=32)
+    small = LoaderData(folder, size=32, workers=0, mean=memory.mean, std=memory.std)
+    assert len(data) == 20
+    assert torch.equal(small.floats(slice(3, 9)), memory.floats(slice(3, 9)))
+    assert torch.equal(small.floats(), memory.floats())
+
+
+def test_crops_repeat_and_differ(folder):
+    data = LoaderData(folder, size=32, workers=0)
+    before = torch.random.get_rng_state()
+    one, two = read(data), read(data)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    again = [LoaderData(folder, size=32, seed=seed, workers=0)[step, 5][2] for seed, step in ((0, 1), (0, 2), (1, 1))]
+    assert not torch.equal(again[0], again[1]) and not torch.equal(again[0], again[2])
+    assert torch.equal(again[0], data[1, 5][2])
+
+
+def test_processes_share_the_batches_of_one(folder):
+    data = LoaderData(folder, size=32, workers=0)
+    whole = read(data, accumulate=2)
+    parts = [read(data, Team(rank, 2), accumulate=2) for rank in range(2)]
+    for x, *both in zip(whole, *parts, strict=True):
+        assert torch.equal(x, torch.cat(both))
+
+
+def test_fit_trains_on_it_and_resumes(folder, tmp_path):
+    """Workers or none, stopped or not: the same run."""
+    runs = {}
+    for name, workers in (("here", 0), ("worker", 1)):
+        model = recipe.build()
+        settings = {**recipe.TRAINING, "augment": None, "batch_size": 8, "steps": 4}
+        data = LoaderData(folder, size=32, workers=workers)
+        runs[name] = [row["loss"] for row in fit(model, data, recipe.masks, **settings).rows]
+        data.done()
+        assert data.floats(slice(2)).shape == (2, 3, 32, 32)
+    assert runs["here"] == runs["worker"]
+
+
+def test_other_images_than_ordered_are_refused(folder):
+    data = LoaderData(folder, size=32, workers=0)
+    data.read_ahead([(0, torch.tensor([1, 2]))])
+    with pytest.raises(RuntimeError, match=r"\[1, 2\] were read ahead, but \[3, 4\]"):
+        data.floats(torch.tensor([3, 4]))
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    data = LoaderData(tmp_path, size=32, workers=0)
+    with pytest.raises(DataCorrupt, match="bad.png"):
+        data[0, 0]
