@@ -152,8 +152,13 @@ TABLES = {
             "longer recipe": LONGER,
             "longer, prediction alone": {**LONGER, "weight": 0.0},
             "longer, term alone": {**LONGER, "distance": nothing},
-            "recipe of short runs": dict(steps=10_000),
         },
+    },
+    "ten_minutes_nano": {
+        "question": "What if the recipe of short runs is given ten minutes?",
+        "steps": 10_000,
+        "labels": 40_000,
+        "arms": {"recipe": {}},
     },
     "target_scale": {
         "question": "How large should the target block be?",
@@ -277,8 +282,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     train = cifar10("train") if train is None else train
     heldout = cifar10("heldout") if heldout is None else heldout
     model, masks, settings = make(seed, **table["arms"][arm])
-    steps = steps or settings.pop("steps", table["steps"])
-    settings.pop("steps", None)
+    steps = steps or table["steps"]
     untrained = copy.deepcopy(model.encoder)
     chosen = train.subset(slice(len(train) - 3000, len(train)))  # for the curve: training images, never the held-out
     half = len(chosen) * 2 // 3
