@@ -18,7 +18,7 @@ from minijepa.positions import rotate, rotation, sincos
 POSITIONS = ("sincos", "sincos_uniform", "rotary", "rotary_published")
 
 # name: (width D, blocks L, heads, hidden units of the MLP per unit of width).
-# "nano" is this course's own, for two CPU cores.
+# "nano" and "micro" are this course's own, for two CPU cores.
 SIZES = {
     "nano": (96, 4, 3, 4),
     "micro": (192, 4, 3, 4),
