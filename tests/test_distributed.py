@@ -27,6 +27,7 @@ from minijepa.jepa import JEPA
 from minijepa.losses import sigreg, variance_covariance, vicreg
 from minijepa.masking import Masks, MaskSets, block_masks
 from minijepa.predictor import Predictor
+from minijepa.probes import features, knn_probe, linear_probe
 from minijepa.training import TrainingDiverged, fit, make_optimizers
 from minijepa.vit import ViT
 
@@ -104,6 +105,23 @@ def run_cli(arguments):
     return {"code": train.main(arguments)}
 
 
+def judge(team, batch_size=7):
+    """Features of a frozen encoder, each process those of its images, and what two probes make of all of them."""
+    train, test = shapeworld(90, seed=0), shapeworld(60, seed=1)
+    torch.manual_seed(0)
+    encoder = ViT(32, 4, dim=24, depth=2, heads=3)
+
+    def own(data):
+        mine = features(encoder, data.subset(team.part(len(data))), batch_size=batch_size)  # [N / size, D]
+        return mine if team.size == 1 else distributed.gather(mine)  # [N, D]
+
+    f, g = own(train), own(test)
+    return {
+        "features": f,
+        "scores": [probe(f, train.labels, g, test.labels) for probe in (knn_probe, linear_probe)],
+    }
+
+
 # --- workers ---
 
 
@@ -116,6 +134,9 @@ def worker(rank):
         try:
             if job["do"] == "cli":
                 result = run_cli(job["settings"])
+            elif job["do"] == "probe":
+                with distributed.session() as team:
+                    result = judge(team)
             else:
                 with distributed.session():
                     result = run(**job["settings"])
@@ -308,6 +329,14 @@ def test_the_command_line_on_two_processes(together, tmp_path):
     two, one = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("two", "one"))
     assert two["processes"] == 2 and one["processes"] == 1
     assert [row["loss"] for row in two["history"]] == pytest.approx([row["loss"] for row in one["history"]], rel=1e-4)
+
+
+def test_probe_numbers_do_not_depend_on_the_number_of_processes(together):
+    alone = judge(distributed.Team(), batch_size=100)
+    for size in (2, 3):
+        for result in together(size, do="probe"):
+            torch.testing.assert_close(result["features"], alone["features"], atol=1e-6, rtol=1e-5)
+            assert result["scores"] == pytest.approx(alone["scores"], abs=1e-9)
 
 
 # --- what one process can check ---

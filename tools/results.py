@@ -18,255 +18,24 @@ import platform
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from tables import TABLES, make
 
-from minijepa import (
-    JEPA,
-    EMATeacher,
-    Masks,
-    PixelTeacher,
-    Predictor,
-    ViT,
-    block_masks,
-    cosine,
-    crop_flip,
-    fit,
-    l1,
-    l2,
-    plots,
-    random_masks,
-    recipe,
-    smooth_l1,
-)
+from minijepa import fit, plots
 from minijepa.datasets import cifar10
-from minijepa.probes import KNNDuring
+from minijepa.probes import KNNDuring, fine_tune
 from minijepa.recorded import curves, dots, summary
 from minijepa.train import hardware, probe_table
+from minijepa.training import History
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "minijepa" / "recorded_results"
 SEEDS = (0, 1, 2)
 LABELS = 10_000  # for the probes, unless a table says otherwise
 PROBES = {"kNN": "knn", "linear": "linear", "linear, all layers": "linear_all"}
-
-
-# --- what an arm may change ---
-
-
-def block(n_targets=1, scale=(0.4, 0.6), keep=28, context=20):
-    """A mask function (batch, generator) like the recipe's, with one thing changed."""
-
-    def masks(batch, generator=None):
-        return block_masks(
-            batch,
-            recipe.GRID,
-            n_targets=n_targets,
-            target_scale=scale,
-            target_keep=keep,
-            context_scale=(1.0, 1.0),
-            context_keep=context,
-            generator=generator,
-        )
-
-    return masks
-
-
-def half_masks(batch, generator=None):
-    """One half of the image asked for (left, right, upper or lower; 28 patches), 20 patches of the other half seen."""
-    rows, columns = (torch.arange(64) // 8, torch.arange(64) % 8)
-    sides = torch.stack([rows < 4, rows > 3, columns < 4, columns > 3])
-    hidden = sides[torch.randint(4, (batch,), generator=generator)]  # [B, 64]
-    order = torch.rand(batch, 64, generator=generator)
-    return Masks(
-        (order + hidden).argsort(dim=1)[:, :20].sort(dim=1).values,
-        (order + ~hidden).argsort(dim=1)[:, :28].sort(dim=1).values[:, None],
-    )
-
-
-def scattered(batch, generator=None):
-    """Random patches on both sides: 20 seen, 28 asked for."""
-    return random_masks(batch, recipe.GRID, context_keep=20, target_keep=28, generator=generator)
-
-
-def nothing(prediction, target):
-    """No prediction at all: only the extra term is left to learn from."""
-    return 0.0 * l2(prediction, target)
-
-
-def make(
-    seed,
-    size="nano",
-    teacher="ema",
-    distance=smooth_l1,
-    weight=recipe.WEIGHT,
-    masks=recipe.masks,
-    normalise=True,
-    top=1,
-    width=48,
-    depth=2,
-    **training,
-):
-    """(model, masks, settings for fit): the recipe with an arm's changes."""
-    torch.manual_seed(seed)
-    encoder = ViT.size(size, img_size=32, patch_size=4)
-    pixels = PixelTeacher(encoder) if teacher == "pixels" else None
-    predictor = Predictor(encoder.dim, encoder.grid, width, depth, heads=3, out_dim=pixels.dim if pixels else None)
-    teacher = pixels or EMATeacher(encoder, normalise=normalise, top=top)
-    model = JEPA(encoder, predictor, teacher, l2 if pixels else distance, weight=weight)
-    return model, masks, {**recipe.TRAINING, **training}
-
-
-ADAMW = dict(optimizer="adamw", lr=2e-3, weight_decay=(0.05, 0.05))
-LONGER = {"size": "micro", **recipe.LONGER}
-TABLES = {
-    "parts": {
-        "question": "Which part of the recipe does the work?",
-        "steps": 1200,
-        "arms": {
-            "recipe": {},
-            "prediction alone": dict(weight=0.0),
-            "term alone": dict(distance=nothing),
-            "pixel targets": dict(teacher="pixels", weight=0.0),
-            "published settings": dict(masks=recipe.published_masks, weight=0.0, **recipe.PUBLISHED),
-        },
-    },
-    "two_minutes": {
-        "question": "What do two minutes of two cores reach?",
-        "steps": 2000,
-        "labels": 40_000,
-        "arms": {
-            "recipe": {},
-            "prediction alone": dict(weight=0.0),
-            "term alone": dict(distance=nothing),
-        },
-    },
-    "ten_minutes": {
-        "question": "What do ten minutes of two cores reach?",
-        "steps": 1700,
-        "labels": 40_000,
-        "arms": {
-            "longer recipe": LONGER,
-            "longer, prediction alone": {**LONGER, "weight": 0.0},
-            "longer, term alone": {**LONGER, "distance": nothing},
-        },
-    },
-    "ten_minutes_nano": {
-        "question": "What if the recipe of short runs is given ten minutes?",
-        "steps": 10_000,
-        "labels": 40_000,
-        "arms": {"recipe": {}},
-    },
-    "target_scale": {
-        "question": "How large should the target block be?",
-        "steps": 1000,
-        "arms": {
-            "5-10 %": dict(masks=block(scale=(0.05, 0.1), keep=None)),
-            "15-20 %": dict(masks=block(scale=(0.15, 0.2), keep=None)),
-            "25-35 %": dict(masks=block(scale=(0.25, 0.35), keep=None)),
-            "40-60 % (recipe)": {},
-        },
-    },
-    "n_targets": {
-        "question": "One large target block or several small ones?",
-        "steps": 1000,
-        "arms": {
-            "1 of 40-60 % (recipe)": {},
-            "2 of 20-30 %": dict(masks=block(2, (0.2, 0.3), keep=14)),
-            "4 of 15-20 %": dict(masks=block(4, (0.15, 0.2), keep=7)),
-        },
-    },
-    "context": {
-        "question": "How much of the image should the context show?",
-        "steps": 1000,
-        "arms": {
-            "5 patches": dict(masks=block(context=5)),
-            "10 patches": dict(masks=block(context=10)),
-            "15 patches": dict(masks=block(context=15)),
-            "20 patches (recipe)": {},
-        },
-    },
-    "mask_shape": {
-        "question": "Does the shape of the mask matter?",
-        "steps": 1000,
-        "arms": {"block (recipe)": {}, "half": dict(masks=half_masks), "random patches": dict(masks=scattered)},
-    },
-    "predictor": {
-        "question": "How large should the predictor be?",
-        "steps": 1000,
-        "arms": {
-            "width 24, depth 2": dict(width=24),
-            "width 48, depth 1": dict(depth=1),
-            "width 48, depth 2 (recipe)": {},
-            "width 48, depth 4": dict(depth=4),
-            "width 96, depth 2": dict(width=96),
-        },
-    },
-    "momentum": {
-        "question": "How fast should the teacher follow?",
-        "steps": 1000,
-        "arms": {
-            "0 (no lag)": dict(momentum=(0.0, 0.0)),
-            "0.9 to 1 (recipe)": {},
-            "0.97 to 1": dict(momentum=(0.97, 1.0)),
-            "0.996 to 1": dict(momentum=(0.996, 1.0)),
-            "1 (frozen, random)": dict(momentum=(1.0, 1.0)),
-        },
-    },
-    "targets": {
-        "question": "What should stand on the target side?",
-        "steps": 1000,
-        "arms": {
-            "last layer, LayerNorm (recipe)": {},
-            "no LayerNorm": dict(normalise=False),
-            "mean of the top 2 layers": dict(top=2),
-            "mean of all 4 layers": dict(top=4),
-        },
-    },
-    "distance": {
-        "question": "Which distance?",
-        "steps": 1000,
-        "arms": {
-            "smooth L1 (recipe)": {},
-            "L2": dict(distance=l2),
-            "L1": dict(distance=l1),
-            "cosine": dict(distance=cosine),
-        },
-    },
-    "augmentation": {
-        "question": "Does I-JEPA need augmentation?",
-        "steps": 1000,
-        "arms": {
-            "none": dict(augment=None),
-            "crop": dict(augment=partial(crop_flip, flip=False)),
-            "crop + flip (recipe)": {},
-        },
-    },
-    "regulariser": {
-        "question": "How much of the variance/covariance term?",
-        "steps": 1000,
-        "arms": {
-            "none": dict(weight=0.0),
-            "0.01": dict(weight=0.01),
-            "0.03 (recipe)": {},
-            "0.1": dict(weight=0.1),
-            "0.3": dict(weight=0.3),
-        },
-    },
-    "optimiser": {
-        "question": "What do the optimiser and its weight decay do?",
-        "steps": 1000,
-        "arms": {
-            "AdamW, decay 0.05": dict(ADAMW),
-            "AdamW, decay 0.5": {**ADAMW, "weight_decay": (0.5, 0.5)},
-            "Muon, decay 0.05": dict(weight_decay=(0.05, 0.05)),
-            "Muon (recipe)": {},
-        },
-    },
-}
 
 
 # --- running ---
@@ -281,9 +50,11 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     labels = labels or table.get("labels", LABELS)
     train = cifar10("train") if train is None else train
     heldout = cifar10("heldout") if heldout is None else heldout
-    model, masks, settings = make(seed, **table["arms"][arm])
-    steps = steps or table["steps"]
-    untrained = copy.deepcopy(model.encoder)
+    changes = dict(table["arms"][arm])
+    own = changes.pop("steps", table["steps"])  # relatives get the same time, not the same steps
+    steps = steps or own
+    model, masks, settings = make(seed, **changes)
+    untrained = copy.deepcopy(getattr(model, "encoder", model))
     chosen = train.subset(slice(len(train) - 3000, len(train)))  # for the curve: training images, never the held-out
     half = len(chosen) * 2 // 3
     during = KNNDuring(
@@ -291,18 +62,22 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     )
     at_start = during.score(untrained)
     start, start_cpu = time.perf_counter(), time.process_time()
-    history = fit(
-        model, train, masks, **settings, steps=steps, seed=seed, precision="bfloat16", callbacks=[during],
-        label=f"{name}: {arm}, seed {seed}",
-    )  # fmt: skip
+    if masks is None:  # supervised training
+        trained, history = supervised(model, train, heldout, steps, seed, during, settings)
+    else:
+        history = fit(
+            model, train, masks, **settings, steps=steps, seed=seed, precision="bfloat16", callbacks=[during],
+            label=f"{name}: {arm}, seed {seed}",
+        )  # fmt: skip
+        trained = model.target_encoder
     minutes, cpu_minutes = (time.perf_counter() - start) / 60, (time.process_time() - start_cpu) / 60
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-        save_file(model.target_encoder.state_dict(), keep / f"{name}-{arm.replace(' ', '-')}-{seed}.safetensors")
+        save_file(trained.state_dict(), keep / f"{name}-{arm.replace(' ', '-')}-{seed}.safetensors")
     labelled = train.subset(slice(0, labels))
     if baselines is None:
         baselines = probe_table({"untrained": untrained}, labelled, heldout)
-    judged = probe_table({"arm": model.target_encoder}, labelled, heldout, raw=False)
+    judged = probe_table({"arm": trained}, labelled, heldout, raw=False)
     last = history.rows[-1]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     return {
@@ -312,7 +87,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
         "steps": steps,
         "images": steps * settings["batch_size"],
         "precision": "bfloat16",
-        "settings": {"dim": model.encoder.dim, "depth": len(model.encoder.blocks), "weight": model.weight}
+        "settings": {"dim": trained.dim, "depth": len(trained.blocks), "weight": getattr(model, "weight", 0.0)}
         | {key: value for key, value in settings.items() if not callable(value)},
         "labels": labels,
         "minutes": round(minutes, 2),
@@ -326,13 +101,19 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
             **{f"untrained_{key}": round(baselines["untrained"][probe], 4) for probe, key in PROBES.items()},
             "raw_knn": round(baselines["raw pixels"]["kNN"], 4),
             "raw_linear": round(baselines["raw pixels"]["linear"], 4),
-            "target_std": round(last["target_std"], 3),
-            "content_share": round(last["content_share"], 3),
-            "loss": round(last["loss"], 4),
+            **{key: round(last[key], 4) for key in ("target_std", "content_share", "loss") if key in last},
         },
         "knn_curve": [[0, round(at_start, 3)]]
         + [[step, round(value, 3)] for step, value in zip(*history.curve("knn"), strict=True)],
     }
+
+
+def supervised(encoder, train, heldout, steps, seed, during, settings):
+    """The ceiling of the table of peers: the same encoder trained on all labels; (encoder, History of its kNN)."""
+    wanted = {key: settings[key] for key in ("batch_size", "augment")}
+    some = heldout.subset(slice(0, 50))  # its own head's accuracy is not asked for
+    _, trained = fine_tune(encoder, train, some, steps=steps, seed=seed, lr=2e-3, **wanted)
+    return trained, History([{"step": steps, "knn": during.score(trained)}])
 
 
 def read(name):

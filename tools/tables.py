@@ -1,0 +1,259 @@
+"""The recorded tables: the question of each, its arms, and what an arm changes in the recipe.
+
+An arm is a dict of arguments for `make`; an empty one is the recipe itself. `tools/results.py` runs them.
+"""
+
+from functools import partial
+
+import peers
+import torch
+
+from minijepa import (
+    JEPA,
+    EMATeacher,
+    Masks,
+    PixelTeacher,
+    Predictor,
+    ViT,
+    block_masks,
+    cosine,
+    crop_flip,
+    l1,
+    l2,
+    random_masks,
+    recipe,
+    smooth_l1,
+)
+
+# --- what an arm may change ---
+
+
+def block(n_targets=1, scale=(0.4, 0.6), keep=28, context=20):
+    """A mask function (batch, generator) like the recipe's, with one thing changed."""
+
+    def masks(batch, generator=None):
+        return block_masks(
+            batch,
+            recipe.GRID,
+            n_targets=n_targets,
+            target_scale=scale,
+            target_keep=keep,
+            context_scale=(1.0, 1.0),
+            context_keep=context,
+            generator=generator,
+        )
+
+    return masks
+
+
+def half_masks(batch, generator=None):
+    """One half of the image asked for (left, right, upper or lower; 28 patches), 20 patches of the other half seen."""
+    rows, columns = (torch.arange(64) // 8, torch.arange(64) % 8)
+    sides = torch.stack([rows < 4, rows > 3, columns < 4, columns > 3])
+    hidden = sides[torch.randint(4, (batch,), generator=generator)]  # [B, 64]
+    order = torch.rand(batch, 64, generator=generator)
+    return Masks(
+        (order + hidden).argsort(dim=1)[:, :20].sort(dim=1).values,
+        (order + ~hidden).argsort(dim=1)[:, :28].sort(dim=1).values[:, None],
+    )
+
+
+def scattered(batch, generator=None):
+    """Random patches on both sides: 20 seen, 28 asked for."""
+    return random_masks(batch, recipe.GRID, context_keep=20, target_keep=28, generator=generator)
+
+
+def nothing(prediction, target):
+    """No prediction at all: only the extra term is left to learn from."""
+    return 0.0 * l2(prediction, target)
+
+
+def make(seed, **changes):
+    """(model, masks, settings for fit): the recipe with an arm's changes, or a relative of I-JEPA (tools/peers.py)."""
+    return peers.make(seed, **changes) if "build" in changes else variant(seed, **changes)
+
+
+def variant(
+    seed,
+    size="nano",
+    teacher="ema",
+    distance=smooth_l1,
+    weight=recipe.WEIGHT,
+    masks=recipe.masks,
+    normalise=True,
+    top=1,
+    width=48,
+    depth=2,
+    **training,
+):
+    """As `make`, for what stays I-JEPA."""
+    torch.manual_seed(seed)
+    encoder = ViT.size(size, img_size=32, patch_size=4)
+    pixels = PixelTeacher(encoder) if teacher == "pixels" else None
+    predictor = Predictor(encoder.dim, encoder.grid, width, depth, heads=3, out_dim=pixels.dim if pixels else None)
+    teacher = pixels or EMATeacher(encoder, normalise=normalise, top=top)
+    model = JEPA(encoder, predictor, teacher, l2 if pixels else distance, weight=weight)
+    return model, masks, {**recipe.TRAINING, **training}
+
+
+ADAMW = dict(optimizer="adamw", lr=2e-3, weight_decay=(0.05, 0.05))
+LONGER = {"size": "micro", **recipe.LONGER}
+TABLES = {
+    "parts": {
+        "question": "Which part of the recipe does the work?",
+        "steps": 1200,
+        "arms": {
+            "recipe": {},
+            "prediction alone": dict(weight=0.0),
+            "term alone": dict(distance=nothing),
+            "pixel targets": dict(teacher="pixels", weight=0.0),
+            "published settings": dict(masks=recipe.published_masks, weight=0.0, **recipe.PUBLISHED),
+        },
+    },
+    "two_minutes": {
+        "question": "What do two minutes of two cores reach?",
+        "steps": 2000,
+        "labels": 40_000,
+        "arms": {
+            "recipe": {},
+            "prediction alone": dict(weight=0.0),
+            "term alone": dict(distance=nothing),
+        },
+    },
+    "ten_minutes": {
+        "question": "What do ten minutes of two cores reach?",
+        "steps": 1700,
+        "labels": 40_000,
+        "arms": {
+            "longer recipe": LONGER,
+            "longer, prediction alone": {**LONGER, "weight": 0.0},
+            "longer, term alone": {**LONGER, "distance": nothing},
+        },
+    },
+    "ten_minutes_nano": {
+        "question": "What if the recipe of short runs is given ten minutes?",
+        "steps": 10_000,
+        "labels": 40_000,
+        "arms": {"recipe": {}},
+    },
+    "peers": {
+        "question": "What does I-JEPA cost and buy beside its relatives, in the same time?",
+        "steps": 2000,
+        "labels": 40_000,
+        "arms": {
+            "I-JEPA (recipe)": {},
+            "MAE": dict(build=peers.mae, steps=3100),
+            "data2vec": dict(build=peers.data2vec, steps=1100),
+            "SimCLR": dict(build=peers.simclr, steps=250, **peers.VIEWS),
+            "VICReg, two views": dict(build=peers.two_view_vicreg, steps=250, **peers.VIEWS),
+            "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=250, **peers.VIEWS),
+            "supervised": dict(build=None, steps=700),
+        },
+    },
+    "target_scale": {
+        "question": "How large should the target block be?",
+        "steps": 1000,
+        "arms": {
+            "5-10 %": dict(masks=block(scale=(0.05, 0.1), keep=None)),
+            "15-20 %": dict(masks=block(scale=(0.15, 0.2), keep=None)),
+            "25-35 %": dict(masks=block(scale=(0.25, 0.35), keep=None)),
+            "40-60 % (recipe)": {},
+        },
+    },
+    "n_targets": {
+        "question": "One large target block or several small ones?",
+        "steps": 1000,
+        "arms": {
+            "1 of 40-60 % (recipe)": {},
+            "2 of 20-30 %": dict(masks=block(2, (0.2, 0.3), keep=14)),
+            "4 of 15-20 %": dict(masks=block(4, (0.15, 0.2), keep=7)),
+        },
+    },
+    "context": {
+        "question": "How much of the image should the context show?",
+        "steps": 1000,
+        "arms": {
+            "5 patches": dict(masks=block(context=5)),
+            "10 patches": dict(masks=block(context=10)),
+            "15 patches": dict(masks=block(context=15)),
+            "20 patches (recipe)": {},
+        },
+    },
+    "mask_shape": {
+        "question": "Does the shape of the mask matter?",
+        "steps": 1000,
+        "arms": {"block (recipe)": {}, "half": dict(masks=half_masks), "random patches": dict(masks=scattered)},
+    },
+    "predictor": {
+        "question": "How large should the predictor be?",
+        "steps": 1000,
+        "arms": {
+            "width 24, depth 2": dict(width=24),
+            "width 48, depth 1": dict(depth=1),
+            "width 48, depth 2 (recipe)": {},
+            "width 48, depth 4": dict(depth=4),
+            "width 96, depth 2": dict(width=96),
+        },
+    },
+    "momentum": {
+        "question": "How fast should the teacher follow?",
+        "steps": 1000,
+        "arms": {
+            "0 (no lag)": dict(momentum=(0.0, 0.0)),
+            "0.9 to 1 (recipe)": {},
+            "0.97 to 1": dict(momentum=(0.97, 1.0)),
+            "0.996 to 1": dict(momentum=(0.996, 1.0)),
+            "1 (frozen, random)": dict(momentum=(1.0, 1.0)),
+        },
+    },
+    "targets": {
+        "question": "What should stand on the target side?",
+        "steps": 1000,
+        "arms": {
+            "last layer, LayerNorm (recipe)": {},
+            "no LayerNorm": dict(normalise=False),
+            "mean of the top 2 layers": dict(top=2),
+            "mean of all 4 layers": dict(top=4),
+        },
+    },
+    "distance": {
+        "question": "Which distance?",
+        "steps": 1000,
+        "arms": {
+            "smooth L1 (recipe)": {},
+            "L2": dict(distance=l2),
+            "L1": dict(distance=l1),
+            "cosine": dict(distance=cosine),
+        },
+    },
+    "augmentation": {
+        "question": "Does I-JEPA need augmentation?",
+        "steps": 1000,
+        "arms": {
+            "none": dict(augment=None),
+            "crop": dict(augment=partial(crop_flip, flip=False)),
+            "crop + flip (recipe)": {},
+        },
+    },
+    "regulariser": {
+        "question": "How much of the variance/covariance term?",
+        "steps": 1000,
+        "arms": {
+            "none": dict(weight=0.0),
+            "0.01": dict(weight=0.01),
+            "0.03 (recipe)": {},
+            "0.1": dict(weight=0.1),
+            "0.3": dict(weight=0.3),
+        },
+    },
+    "optimiser": {
+        "question": "What do the optimiser and its weight decay do?",
+        "steps": 1000,
+        "arms": {
+            "AdamW, decay 0.05": dict(ADAMW),
+            "AdamW, decay 0.5": {**ADAMW, "weight_decay": (0.5, 0.5)},
+            "Muon, decay 0.05": dict(weight_decay=(0.05, 0.05)),
+            "Muon (recipe)": {},
+        },
+    },
+}
