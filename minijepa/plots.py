@@ -5,6 +5,8 @@ label; maps use viridis. In a notebook end with `show(fig, alt, see)`, which giv
 prints what to look for; outside, use `fig.savefig`.
 """
 
+import base64
+import html
 import io
 import sys
 
@@ -29,15 +31,30 @@ def show(fig, alt, see=None):
     alt says in one sentence what is drawn; it is also the text of the output, which the notebook tests compare.
     Returns nothing. Outside a notebook only the sentences are printed.
     """
+    show_png(png(fig) if in_notebook() else b"", alt, see)
+    plt.close(fig)
+
+
+def show_png(data, alt, see=None):
+    """`show` for a picture that is there already. data: bytes of a PNG; an animated one plays without a kernel."""
     if in_notebook():
         from IPython.display import display
 
-        display({"image/png": png(fig), "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
+        display(described(data, alt), raw=True)
     else:
         print(alt)
-    plt.close(fig)
     if see:
         print(f"What to see: {see}")
+
+
+def described(data, alt):
+    """The output of a cell that holds a picture and its alternative text: dict of MIME types. data: bytes of a PNG.
+
+    It is HTML because JupyterLab and nbconvert's usual template drop the alternative text of an image/png output, so
+    that a screen reader would find nothing there. Front ends keep this much HTML in a notebook nobody trusts yet.
+    """
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return {"text/html": f'<img alt="{html.escape(alt)}" style="max-width: 100%" src="{source}">', "text/plain": alt}
 
 
 def png(fig):
@@ -245,10 +262,11 @@ class LiveCurve:
         from IPython.display import display
 
         fig = curves({self.column: self.points}, "step", self.column, self.baselines)
+        drawn = described(png(fig), f"{self.column} against the step, up to step {step}.")
         if self.handle is None:
-            self.handle = display(fig, display_id=True)
+            self.handle = display(drawn, raw=True, display_id=True)
         else:
-            self.handle.update(fig)
+            self.handle.update(drawn, raw=True)
         plt.close(fig)
 
     def close(self):

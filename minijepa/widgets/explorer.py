@@ -5,7 +5,7 @@ import html
 
 import ipywidgets
 
-from minijepa.plots import GREY
+from minijepa.plots import GREY, described
 from minijepa.widgets import canvas
 
 
@@ -70,6 +70,5 @@ class Explorer:
 
         Front ends take the richest form that they can show. The text is the same on every machine.
         """
-        still = base64.b64encode(canvas.png(self.still(), small=True)).decode()
         text = f"{self.alt} Still picture of {len(self.examples)} states; run the cell to move the controls."
-        return {**self.box._repr_mimebundle_(), "image/png": still, "text/plain": text}, {"image/png": {"alt": text}}
+        return {**self.box._repr_mimebundle_(), **described(canvas.png(self.still(), small=True), text)}
