@@ -6,6 +6,7 @@ hardware, versions, date, scores and a curve of the kNN probe. Figures made of t
 """
 
 import json
+import math
 from importlib.resources import files
 from statistics import mean, stdev
 
@@ -78,13 +79,57 @@ def baseline(table, key):
     return mean(values) if values else None
 
 
-def curves(table):
-    """The kNN probe against the step, mean over seeds, one line per arm; scored on training images, fewer labels."""
+def curves(*tables, title=None):
+    """The kNN probe against the images seen, mean over seeds, one line per arm; scored on training images, few labels.
+
+    tables: from `load`; title: by default the first one's question. An arm of several tables is drawn for each.
+    """
     lines = {}
-    for arm in summary(table, "knn"):
-        runs = [row["knn_curve"] for row in table["rows"] if row["arm"] == arm]
-        steps = [step for step, _ in runs[0]]
-        lines[arm] = (steps, [mean(values) for values in zip(*([v for _, v in run] for run in runs), strict=True)])
-    fig = plots.curves(lines, "steps (32 images each)", "kNN probe accuracy", title=table["question"])
-    fig.supxlabel(note(table), fontsize=7.5, color=plots.GREY)
+    for table in tables:
+        for arm in summary(table, "knn"):
+            rows = [row for row in table["rows"] if row["arm"] == arm]
+            runs = [row["knn_curve"] for row in rows]
+            seen = [step * rows[0]["images"] / rows[0]["steps"] / 1000 for step, _ in runs[0]]
+            name = arm if len(tables) == 1 else f"{arm}, {table['steps']:,} steps"
+            lines[name] = (seen, [mean(values) for values in zip(*([v for _, v in run] for run in runs), strict=True)])
+    fig = plots.curves(lines, "images seen, thousands", "kNN probe accuracy", title=title or tables[0]["question"])
+    fig.supxlabel("\n".join(dict.fromkeys(note(table) for table in tables)), fontsize=7.5, color=plots.GREY)
+    return fig
+
+
+def ablations(tables, columns=3):
+    """A panel per table: its arms against accuracy, kNN in blue, linear probe in orange, one dot per seed.
+
+    tables: from `load`. The level lines are the recipe's own two scores, means over its seeds.
+    """
+    rows = math.ceil(len(tables) / columns)
+    heights = [
+        max(len(summary(t, "knn")) for t in tables[i : i + columns]) + 2.2 for i in range(0, len(tables), columns)
+    ]
+    fig, axes = plots.plt.subplots(
+        rows, columns, figsize=(4.1 * columns, 0.3 * sum(heights)), layout="constrained", squeeze=False,
+        height_ratios=heights, sharex=True,
+    )  # fmt: skip
+    for ax, table in zip(axes.flat, tables, strict=False):
+        arms = list(summary(table, "knn"))
+        for score, colour, marker in (("knn", plots.BLUE, "o"), ("linear", plots.ORANGE, "D")):
+            for row in table["rows"]:
+                ax.plot(row["scores"][score], arms.index(row["arm"]), marker, color=colour, ms=6, mew=0, alpha=0.8)
+            recipe = [row["scores"][score] for row in table["rows"] if "(recipe)" in row["arm"]]
+            if recipe:
+                ax.axvline(mean(recipe), color=colour, lw=0.9, ls=":")
+        ax.set_yticks(range(len(arms)), arms, fontsize=8)
+        ax.set_ylim(len(arms) - 0.5, -0.5)
+        ax.set_title(table["question"], fontsize=8.5, loc="left")
+        ax.tick_params(axis="x", labelsize=8, labelbottom=True)
+        ax.grid(axis="x", alpha=0.3)
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes.flat[len(tables) :]:
+        ax.set_axis_off()
+    marks = [plots.plt.Line2D([], [], ls="", marker=m, color=c) for m, c in (("o", plots.BLUE), ("D", plots.ORANGE))]
+    fig.legend(marks, ["kNN probe", "linear probe"], loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+    fig.supxlabel(
+        f"accuracy · recorded: {tables[0]['steps']:,} steps each · again: python tools/results.py run NAME",
+        fontsize=8, color=plots.GREY,
+    )  # fmt: skip
     return fig

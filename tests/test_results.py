@@ -9,8 +9,8 @@ import torch
 from test_tools import TOOLS, load
 
 from minijepa import fit, shapeworld
+from minijepa.recorded import ablations, curves, summary
 from minijepa.recorded import load as load_recorded
-from minijepa.recorded import summary
 
 sys.path.append(str(TOOLS))  # where results.py finds tables.py
 results = load("results")
@@ -96,6 +96,28 @@ def test_summary_is_mean_deviation_and_count():
     assert found["b"][0] == 0.5 and math.isnan(found["b"][1])
 
 
+def test_curves_count_images_not_steps():
+    run = {"arm": "a", "steps": 10, "images": 640, "knn_curve": [[0, 0.1], [10, 0.3]], "scores": {"knn": 0.3}}
+    table = {
+        "question": "?",
+        "steps": 10,
+        "reproduce": "again",
+        "rows": [run, {**run, "knn_curve": [[0, 0.2], [10, 0.5]]}],
+    }
+    line = curves(table).axes[0].lines[0]
+    assert list(line.get_xdata()) == pytest.approx([0, 0.64]) and list(line.get_ydata()) == pytest.approx([0.15, 0.4])
+
+
+def test_the_ablations_mark_the_recipe():
+    rows = [{"arm": arm, "scores": {"knn": knn, "linear": knn + 0.1}} for arm, knn in (("x (recipe)", 0.4), ("y", 0.3))]
+    fig = ablations([{"question": "?", "steps": 10, "reproduce": "again", "rows": rows}] * 4)
+    shown = [ax for ax in fig.axes if ax.axison]
+    assert len(shown) == 4
+    marks = [line for line in shown[0].lines if line.get_marker() not in ("None", "")]
+    levels = [line.get_xdata()[0] for line in shown[0].lines if line not in marks]
+    assert len(marks) == 4 and sorted(levels) == pytest.approx([0.4, 0.5])
+
+
 def test_an_unknown_table_is_named_beside_those_there_are():
     with pytest.raises(ValueError, match="'nothing'.*parts"):
         load_recorded("nothing")
@@ -104,5 +126,5 @@ def test_an_unknown_table_is_named_beside_those_there_are():
 def test_the_figures_are_drawn_from_the_files(tmp_path):
     results.draw(tmp_path)
     drawn = {path.stem for path in tmp_path.glob("*.png")}
-    assert drawn == {path.stem for path in FILES} | {"parts_curves"}
+    assert drawn == {path.stem for path in FILES} | {"parts_curves", "budgets_curves", "ablations"}
     assert all(path.stat().st_size > 3000 for path in tmp_path.glob("*.png"))

@@ -12,7 +12,7 @@ from minijepa import JEPA, PixelTeacher, Predictor, ViT, block_masks, l2, random
 from minijepa.family import Data2Vec, TwoViews, info_nce, lejepa, no_masks, two_views
 from minijepa.losses import vicreg
 
-VIEWS = {"augment": two_views, "batch_size": 128}
+VIEWS = {"augment": two_views}
 
 
 def mae_masks(batch, generator=None):
@@ -41,7 +41,7 @@ def data2vec(encoder):
 
 def simclr(encoder):
     """SimCLR: pick the other view among the batch."""
-    return TwoViews(encoder, info_nce), no_masks
+    return TwoViews(encoder, partial(info_nce, temperature=0.1)), no_masks
 
 
 def two_view_vicreg(encoder):

@@ -22,12 +22,12 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tables import TABLES, make
+from tables import ABLATIONS, BUDGETS, TABLES, make
 
 from minijepa import fit, plots
 from minijepa.datasets import cifar10
 from minijepa.probes import KNNDuring, fine_tune
-from minijepa.recorded import curves, dots, summary
+from minijepa.recorded import ablations, curves, dots, summary
 from minijepa.train import hardware, probe_table
 from minijepa.training import History
 
@@ -207,11 +207,16 @@ def listing():
 
 
 def draw(out):
-    """A figure per recorded table, and the curves of the first question, into a folder."""
+    """A figure per recorded table, two of curves, and all ablations at a glance, into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    figures = {name: dots(read(name)) for name in TABLES if read(name)["rows"]}
-    if "parts" in figures:
-        figures["parts_curves"] = curves(read("parts"))
+    there = {name: read(name) for name in TABLES if read(name)["rows"]}
+    figures = {name: dots(table) for name, table in there.items()}
+    if "parts" in there:
+        figures["parts_curves"] = curves(there["parts"])
+    if budgets := [there[name] for name in BUDGETS if name in there]:
+        figures["budgets_curves"] = curves(*budgets, title="What does more time buy?")
+    if each := [there[name] for name in ABLATIONS if name in there]:
+        figures["ablations"] = ablations(each)
     for name, figure in figures.items():
         (out / f"{name}.png").write_bytes(plots.png(figure))
         plots.plt.close(figure)

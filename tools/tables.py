@@ -142,11 +142,11 @@ TABLES = {
         "labels": 40_000,
         "arms": {
             "I-JEPA (recipe)": {},
-            "MAE": dict(build=peers.mae, steps=3100),
-            "data2vec": dict(build=peers.data2vec, steps=1100),
-            "SimCLR": dict(build=peers.simclr, steps=250, **peers.VIEWS),
-            "VICReg, two views": dict(build=peers.two_view_vicreg, steps=250, **peers.VIEWS),
-            "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=250, **peers.VIEWS),
+            "MAE": dict(build=peers.mae, steps=2900),
+            "data2vec": dict(build=peers.data2vec, steps=1650),
+            "SimCLR": dict(build=peers.simclr, steps=150, **peers.VIEWS, batch_size=256),
+            "VICReg, two views": dict(build=peers.two_view_vicreg, steps=330, **peers.VIEWS, batch_size=128),
+            "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=250, **peers.VIEWS, batch_size=128),
             "supervised": dict(build=None, steps=700),
         },
     },
@@ -257,3 +257,5 @@ TABLES = {
         },
     },
 }
+BUDGETS = ("two_minutes", "ten_minutes_nano", "ten_minutes")
+ABLATIONS = tuple(name for name, table in TABLES.items() if table["steps"] == 1000)  # one change each, equal steps
