@@ -1,7 +1,7 @@
 """The relatives of I-JEPA for the table of peers: same encoder, same images, and steps that take the same time.
 
 Each trains with `fit`, all but supervised training, which needs labels. Optimiser, batch and masks of each were chosen
-among two to four settings on training images, as the recipe's were among many more: that favours the recipe.
+among two to five settings on training images, as the recipe's were among many more: that favours the recipe.
 """
 
 from functools import partial
@@ -51,7 +51,7 @@ def two_view_vicreg(encoder):
 
 def two_view_lejepa(encoder):
     """LeJEPA: equal views, features distributed like a Gaussian."""
-    return TwoViews(encoder, partial(lejepa, weight=0.05), width=64), no_masks
+    return TwoViews(encoder, partial(lejepa, weight=0.02), width=64), no_masks
 
 
 def make(seed, build, **training):

@@ -146,8 +146,8 @@ TABLES = {
             "data2vec": dict(build=peers.data2vec, steps=1650),
             "SimCLR": dict(build=peers.simclr, steps=150, **peers.VIEWS, batch_size=256),
             "VICReg, two views": dict(build=peers.two_view_vicreg, steps=330, **peers.VIEWS, batch_size=128),
-            "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=250, **peers.VIEWS, batch_size=128),
-            "supervised": dict(build=None, steps=700),
+            "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=600, **peers.VIEWS, batch_size=64),
+            "supervised": dict(build=None, steps=1400),
         },
     },
     "target_scale": {
