@@ -1,17 +1,19 @@
-"""Speed of one I-JEPA training step and of mask sampling: this package beside a plain textbook loop, in one run.
+"""Speed of one I-JEPA training step, and where its time goes: this package beside a plain textbook loop, in one run.
 
-    python tools/bench.py [--seconds 8] [--out bench.json]        (or: make bench)
+    python tools/bench.py [--seconds 2] [--quick] [--out runs/bench.json]     (or: make bench)
+    python tools/bench.py --figure runs/bench.json                            draw it again from the numbers
 
-Both arms do the same arithmetic on the same sizes (width 192, 6 blocks, predictor 96 x 3, 64 images of 32 px, 4
-targets of 3x4 patches, 7 context patches). The textbook loop is what one writes first: masks image by image as
-published, every patch embedded before masking, the predictor called once per target block, the teacher updated tensor
-by tensor. "compiled" is ours under torch.compile, as `fit(..., compile=True)` runs it.
-The samplers alone are timed in calls for 1,024 images. Each arm runs in a process of its own, the arms take turns, and
-the best of three rounds counts.
+The comparison: ours and the textbook's step do the same arithmetic (tools/bench_steps.py). "compiled" is ours under
+torch.compile, as `fit(..., compile=True)` runs it, but for all batch sizes in one program. Beside them the course's
+models, clips (V-JEPA) against images, one process against two, and `fit` in parts (tools/bench_split.py).
+Each arm runs in a process of its own; the arms of a stage take turns, and the best of three rounds counts. "of peak" is
+the arithmetic of teacher, context encoder and predictor over that of a large matrix product in the same time.
+--quick is the same with a tenth of the repetitions: to see that it works, not to compare.
 """
 
 import argparse
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -19,169 +21,163 @@ import time
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from bench_figure import draw
+from bench_steps import BATCH
+from bench_worker import Worker
 
-from minijepa import JEPA, Masks, Predictor, ViT, block_masks, gather_tokens
-from minijepa.process import keep_freed_memory
-from minijepa.training import make_optimizers
+from minijepa.train import hardware
 
-MASKS = 1024  # images per call when the samplers alone are timed
-BATCH, GRID, SIZE, N_TARGETS, CONTEXT = 64, (8, 8), (3, 4), 4, 7
-SCALE, ASPECT = (12 / 64, 12 / 64), (3 / 4, 3 / 4)  # both exactly: every block is 3 x 4
-
-
-def build():
-    torch.manual_seed(0)
-    encoder = ViT(img_size=32, patch_size=4, dim=192, depth=6, heads=3)
-    return JEPA(encoder, Predictor(encoder.dim, encoder.grid, width=96, depth=3, heads=3))
+PRECISIONS = ("float32", "bfloat16")
+ROUNDS = 3
 
 
-def our_masks(batch=BATCH):
-    return block_masks(batch, GRID, n_targets=N_TARGETS, target_scale=SCALE, target_aspect=ASPECT, context_keep=CONTEXT)
+def in_turns(arms, seconds):
+    """Time all things of the arms, round by round. arms: {name: arguments of Worker}. Returns rows, one per thing.
 
-
-def textbook_masks(batch=BATCH):
-    """Image by image, in the published way: place a block, mark it, collect its patches, reject and place again.
-
-    A context of CONTEXT patches or more must be left, and is cut to that; after 20 tries one more target may
-    overlap it. (Our own `published_block_masks` does this with Python sets, for other statistics.)
+    A row: arm, name, processes and what bench_worker.serve and rate tell, of the fastest round.
     """
-
-    def place(size, allowed=None):
-        tries = 0
-        while True:
-            top = torch.randint(0, GRID[0] - size[0], (1,)).item()
-            left = torch.randint(0, GRID[1] - size[1], (1,)).item()
-            block = torch.zeros(GRID, dtype=torch.int32)
-            block[top : top + size[0], left : left + size[1]] = 1
-            for region in (allowed or [])[: max(N_TARGETS - tries // 20, 0)]:
-                block *= region
-            found = torch.nonzero(block.flatten()).squeeze(1)
-            if len(found) >= CONTEXT:
-                complement = torch.ones(GRID, dtype=torch.int32)
-                complement[top : top + size[0], left : left + size[1]] = 0
-                return found, complement
-            tries += 1
-
-    contexts, targets = [], []
-    for _ in range(batch):
-        blocks = [place(SIZE) for _ in range(N_TARGETS)]
-        targets.append(torch.stack([found for found, _ in blocks]))
-        contexts.append(place((GRID[0] - 1, GRID[1] - 1), [region for _, region in blocks])[0])
-    return Masks(torch.stack([context[:CONTEXT] for context in contexts]), torch.stack(targets))
+    workers = {}
+    try:
+        for name, arguments in arms.items():
+            workers[name] = Worker(**arguments)
+        found = {name: worker.answer() for name, worker in workers.items()}
+        best = {}
+        for _ in range(ROUNDS):
+            for name, worker in workers.items():
+                for thing in found[name]:
+                    turn = worker.turn(thing, seconds / ROUNDS)
+                    best[name, thing] = min(turn, best.get((name, thing), turn), key=lambda each: each["seconds"])
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return [{"arm": name, "name": thing, **found[name][thing], **best[name, thing]} for name, thing in best]
 
 
-def our_step(jepa, optimizer, x, autocast):
-    """One training step as `minijepa.training.fit` makes it."""
-    optimizer.zero_grad(set_to_none=True)
-    masks = our_masks()
-    with autocast:
-        loss = jepa(x, masks).loss
-    loss.backward()
-    optimizer.step()
-    jepa.update_teacher(0.996)
+def with_rates(rows):
+    """Add images_per_s, tokens_per_s and share_of_peak, by the clock and (_cpu) the processor's, to rows of a stage."""
+    peaks = {row["name"]: row for row in rows if row["arm"] == "peak"}
+    for row in rows:
+        for clock, end in (("seconds", ""), ("cpu_seconds", "_cpu")):
+            row["flops_per_s" + end] = row["flops"] / row[clock]
+        row["images_per_s"], row["tokens_per_s"] = (row[each] / row["seconds"] for each in ("images", "tokens"))
+        precision = row["arm"].split("-")[-1]
+        if precision in peaks and row["flops"]:
+            for end in ("", "_cpu"):
+                of = peaks[precision]["flops"] / peaks[precision]["seconds" if not end else "cpu_seconds"]
+                row["share_of_peak" + end] = row["flops_per_s" + end] / of
+    return rows
 
 
-def textbook_step(jepa, optimizer, x, autocast):
-    """The same arithmetic, written plainly."""
-    optimizer.zero_grad()
-    masks = textbook_masks()
-    with autocast:
-        with torch.no_grad():
-            target = torch.nn.functional.layer_norm(jepa.teacher.encoder(x).float(), (192,))
-        tokens = gather_tokens(jepa.encoder.embed(x), masks.context)  # every patch embedded, then most thrown away
-        for block in jepa.encoder.blocks:
-            tokens = block(tokens)
-        context = jepa.encoder.norm(tokens)
-        loss = 0.0
-        for j in range(N_TARGETS):
-            one = masks.targets[:, j]
-            prediction = jepa.predictor(context, Masks(masks.context, one[:, None]))[:, 0]
-            loss = loss + torch.nn.functional.smooth_l1_loss(prediction.float(), gather_tokens(target, one))
-        loss = loss / N_TARGETS
-    loss.backward()
-    optimizer.step()
-    with torch.no_grad():
-        for old, new in zip(jepa.teacher.encoder.parameters(), jepa.encoder.parameters(), strict=True):
-            old.mul_(0.996).add_(new, alpha=0.004)
+def measure(seconds, compiled):
+    """All stages: a dict to be written as JSON."""
+    both = [f"{{}}-{precision}" for precision in PRECISIONS]
+    threads = torch.get_num_threads()
+    stages = {
+        "steps": [each.format(loop) for loop in ("textbook", "ours", *["compiled"] * compiled) for each in both],
+        "models": [each.format(model) for model in ("nano", "tiny") for each in both] + ["clips-float32"],
+    }
+    result = {"threads": threads}
+    for stage, names in stages.items():
+        result[stage] = with_rates(in_turns({name: {"arm": name} for name in ["peak", *names]}, seconds))
+    shared = {"1 process, 1 thread": (1, 1), f"1 process, {max(2, threads)} threads": (1, max(2, threads))}
+    shared["2 processes"] = (2, max(1, threads // 2))
+    arms = {name: dict(arm="processes-float32", processes=p, threads=t) for name, (p, t) in shared.items()}
+    result["processes"] = with_rates(in_turns(arms, seconds))
+    command = [sys.executable, str(Path(__file__).with_name("bench_split.py")), str(3 * seconds)]
+    result["fit"] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return result
 
 
-def rate(function, seconds):
-    """Calls per second after three calls to warm up."""
-    for _ in range(3):
-        function()
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        function()
-        count += 1
-    return count / (time.perf_counter() - start)
+# --- in words ---
 
 
-def arm(name, seconds):
-    """Measure one arm in this process; prints a JSON object."""
-    loop, precision = name.split("-")
-    if loop == "peak":
-        a, b = (torch.randn(1024, 1024).to(getattr(torch, precision)) for _ in range(2))
-        print(json.dumps({"flops": 2 * 1024**3 * rate(lambda: a @ b, seconds / 2)}))
-        return
-    jepa, x = build(), torch.randn(BATCH, 3, 32, 32)
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16")
-    if loop in ("ours", "compiled"):
-        keep_freed_memory()
-        optimizer, step, masks = make_optimizers(jepa, 1e-3)[0], our_step, our_masks
-    else:
-        optimizer, step, masks = (
-            torch.optim.AdamW([*jepa.encoder.parameters(), *jepa.predictor.parameters()]),
-            textbook_step,
-            textbook_masks,
-        )
-    with FlopCounterMode(display=False) as counter:
-        step(jepa, optimizer, x, autocast)
-    if loop == "compiled":
-        jepa.forward = torch.compile(jepa.forward)
-    result = {"images": BATCH * rate(lambda: step(jepa, optimizer, x, autocast), seconds)}
-    result["masks"] = MASKS * rate(lambda: masks(MASKS), seconds / 4)
-    result["flops_per_image"] = counter.get_total_flops() / BATCH
-    print(json.dumps(result))
+def show_steps(result):
+    """The comparison with the textbook, and every batch size."""
+    rows = {(row["arm"], row["name"]): row for row in result["steps"]}
+    peak = [rows["peak", precision]["flops_per_s"] / 1e9 for precision in PRECISIONS]
+    print(f"{result['threads']} threads, torch {result['versions']['torch']}")
+    print(f"matmul peak {peak[0]:.0f} GFLOP/s float32, {peak[1]:.0f} bfloat16\n")
+    arms = list(dict.fromkeys(arm for arm, _ in rows if arm != "peak"))
+    print(f"{'batch 64':<20}{'images/s':>10}{'tokens/s':>12}{'of peak':>10}{'masks/s':>12}")
+    for arm in arms:
+        row = rows[arm, str(BATCH)]
+        masks = rows[arm, "masks"]["images_per_s"]
+        print(f"{arm:<20}{line(row)}{masks:>12,.0f}")
+    base = {name: rows["textbook-float32", name]["images_per_s"] for name in (str(BATCH), "masks")}
+    for arm in arms[2:]:
+        faster = {name: rows[arm, name]["images_per_s"] / rate for name, rate in base.items()}
+        print(f"{arm}: {faster[str(BATCH)]:.2f}x the textbook's float32 images/s, {faster['masks']:.0f}x its mask rate")
 
 
-def main():
+def show_models(result):
+    """Every model and batch size; where bfloat16 pays; clips against images."""
+    print(f"\n{'model':<20}{'batch':>6}{'images/s':>10}{'tokens/s':>12}{'of peak':>10}{'memory MB':>11}")
+    every = [row for stage in ("steps", "models") for row in result[stage] if row["name"].isdigit()]
+    for row in every:
+        print(f"{row['arm']:<20}{row['name']:>6}{line(row)}{row['peak_memory_mb'] or float('nan'):>11.0f}")
+    print()
+    rows = {(row["arm"], row["name"]): row for row in every}
+    for (arm, batch), row in rows.items():
+        half = rows.get((arm.replace("float32", "bfloat16"), batch))
+        if half and arm.endswith("-float32"):
+            factor = half["images_per_s"] / row["images_per_s"]
+            verdict = "pays" if factor > 1.05 else "does not pay" if factor < 0.95 else "changes little"
+            print(f"bfloat16 autocast {verdict}: {arm.split('-')[0]}, batch {batch}: {factor:.2f}x")
+    for batch in (row["name"] for row in every if row["arm"] == "clips-float32"):
+        shares = [rows[f"{model}-float32", batch]["share_of_peak"] for model in ("clips", "nano")]
+        print(f"clips reach {shares[0]:.0%} of the peak, images {shares[1]:.0%}, batch {batch}: "
+              f"ratio {shares[0] / shares[1]:.2f} (aim: 0.80)")  # fmt: skip
+
+
+def show_rest(result):
+    """Processes, and fit in parts."""
+    alone = result["processes"][0]
+    for row in result["processes"]:
+        factor = row["images_per_s"] / alone["images_per_s"]
+        print(f"{row['arm']:<24}{row['images_per_s']:>8.0f} images/s, {factor:.2f}x one thread's")
+    for name, table in result["fit"].items():
+        for clock, each in (("wall", table["wall"]), ("processor", table["cpu"])):
+            parts = ", ".join(f"{k} {1e3 * v:.1f}" for k, v in each.items() if not k.startswith("over"))
+            print(f"\n{name}, batch {table['batch']}, {clock} ms: {parts}")
+            print(f"overhead of fit: all {each['overhead_all']:.1%}, loop without optimiser and EMA "
+                  f"{each['overhead_loop']:.1%}, of this in no part {each['overhead_rest']:.1%}")  # fmt: skip
+
+
+def line(row):
+    """The columns that both tables share."""
+    return f"{row['images_per_s']:>10.0f}{row['tokens_per_s']:>12,.0f}{row['share_of_peak']:>10.0%}"
+
+
+def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=8.0, help="per measurement (default 8)")
-    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
-    parser.add_argument("--arm", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.arm:
-        arm(arguments.arm, arguments.seconds)
+    parser.add_argument("--seconds", type=float, default=2.0, help="per measurement (default 2)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of that")
+    parser.add_argument("--no-compile", action="store_true", help="leave out the compiled arms, the slowest to start")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench.json"), help="the numbers; the figure beside it")
+    parser.add_argument("--figure", type=Path, metavar="JSON", help="only draw the figure beside these numbers")
+    arguments = parser.parse_args(argv)
+    if arguments.figure:
+        draw(json.loads(arguments.figure.read_text(encoding="utf-8")), arguments.figure.with_suffix(".png"))
         return
-    loops = ["peak", "textbook", "ours"]
-    if shutil.which("g++") or shutil.which("clang++"):
-        loops.append("compiled")
-    else:
-        print("no C++ compiler found: the compiled step (fit(..., compile=True)) is left out")
-    arms = [f"{loop}-{precision}" for loop in loops for precision in ("float32", "bfloat16")]
-    best = {name: {} for name in arms}
-    for _ in range(3):
-        for name in arms:
-            command = [sys.executable, __file__, "--arm", name, "--seconds", str(arguments.seconds / 3)]
-            measured = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            best[name] = {k: max(v, best[name].get(k, 0)) for k, v in measured.items()}
-    tokens = GRID[0] * GRID[1] + CONTEXT + N_TARGETS * (CONTEXT + SIZE[0] * SIZE[1])  # teacher, context, predictor
-    peaks = [best[f"peak-{precision}"]["flops"] / 1e9 for precision in ("float32", "bfloat16")]
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"matmul peak {peaks[0]:.0f} GFLOP/s float32, {peaks[1]:.0f} bfloat16")
-    print(f"{'':<20}{'images/s':>10}{'tokens/s':>12}{'of peak':>10}{'masks/s':>12}")
-    for name in arms[2:]:
-        row = best[name]
-        share = row["images"] * row["flops_per_image"] / best[f"peak-{name.split('-')[1]}"]["flops"]
-        row.update(tokens=row["images"] * tokens, share_of_peak=share)
-        print(f"{name:<20}{row['images']:>10.0f}{row['tokens']:>12,.0f}{share:>10.0%}{row['masks']:>12,.0f}")
-    base = best["textbook-float32"]
-    for name in arms[4:]:
-        print(f"{name}: {best[name]['images'] / base['images']:.2f}x the textbook's float32 images/s, "
-              f"{best[name]['masks'] / base['masks']:.0f}x its mask rate")  # fmt: skip
-    if arguments.out:
-        arguments.out.write_text(json.dumps(best, indent=1), encoding="utf-8")
+    compiled = not arguments.no_compile and bool(shutil.which("g++") or shutil.which("clang++"))
+    if not compiled:
+        print("the compiled step (fit(..., compile=True)) is left out: as asked, or no C++ compiler was found")
+    start = time.perf_counter()
+    result = {
+        "command": "python tools/bench.py " + " ".join(sys.argv[1:] if argv is None else argv),
+        "date": time.strftime("%Y-%m-%d"),
+        "hardware": hardware(torch.device("cpu")),
+        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+    }
+    result |= measure(arguments.seconds / (10 if arguments.quick else 1), compiled)
+    result["minutes"] = round((time.perf_counter() - start) / 60, 1)
+    for show in (show_steps, show_models, show_rest):
+        show(result)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    picture = arguments.out.with_suffix(".png")
+    draw(result, picture)
+    print(f"\n{result['minutes']} minutes; written: {arguments.out}, {picture}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@
     python tools/course.py lint         ruff over code and notebooks
     python tools/course.py notebooks    run again and normalise the notebooks that changed
     python tools/course.py exercises    write exercises/ from solutions/
-    python tools/course.py bench        time one training step and the masks
+    python tools/course.py bench        time training steps, in parts, with processes, with clips
+    python tools/course.py bench-gpu    the two records that need a GPU
     python tools/course.py results      draw the recorded results into docs/results
 
 Each begins with setup, which takes a blink when there is nothing to do. Where a set-up was interrupted, moved
@@ -333,7 +334,8 @@ def say(text):
 def main():
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    commands = ["setup", "lab", "test", "test-browser", "lint", "notebooks", "exercises", "bench", "results"]
+    commands = ["setup", "lab", "test", "test-browser", "lint", "notebooks", "exercises", "bench", "bench-gpu",
+                "results"]  # fmt: skip
     parser.add_argument("command", choices=commands)
     arguments, extra = parser.parse_known_args()
     command = arguments.command
@@ -345,7 +347,8 @@ def main():
     if command == "setup":
         setup()
         return 0
-    scripts = {"notebooks": "build_notebooks", "exercises": "make_exercises", "bench": "bench", "results": "results"}
+    scripts = {"notebooks": "build_notebooks", "exercises": "make_exercises", "bench": "bench"}
+    scripts.update({"bench-gpu": "bench_gpu", "results": "results"})
     if command in scripts:
         return call([setup(), str(REPO / "tools" / f"{scripts[command]}.py")] + extra)
     if command == "test-browser":

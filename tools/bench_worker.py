@@ -1,0 +1,203 @@
+"""One process of tools/bench.py: it builds the things of an arm, then times the one that it is told to, when told to.
+
+All arms of a comparison wait in processes of their own, and take turns: what else the machine does meets all of them.
+`Worker` is the other end, in the main process.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from bench_steps import (
+    BATCH,
+    MODELS,
+    build,
+    our_masks,
+    our_step,
+    step_flops,
+    step_tokens,
+    textbook_masks,
+    textbook_step,
+)
+
+from minijepa import distributed, recipe
+from minijepa.process import keep_freed_memory
+from minijepa.training import make_optimizers
+
+MASKS = 1024  # images per call when the samplers alone are timed
+SIDE = 1024  # of the matrices whose product is called the machine's peak
+
+
+@dataclass
+class Timed:
+    """Something to call again and again. images, flops, tokens: per call, for rates."""
+
+    call: Callable
+    images: int = 0
+    flops: float = 0
+    tokens: int = 0
+
+
+def things(arm, team):
+    """What an arm times, by name: batch sizes in rising order, "masks", or a precision of matrix products."""
+    if arm == "peak":
+        pairs = {name: torch.randn(2, SIDE, SIDE).to(getattr(torch, name)) for name in ("float32", "bfloat16")}
+        return {name: Timed(lambda pair=pair: pair[0] @ pair[1], flops=2 * SIDE**3) for name, pair in pairs.items()}
+    loop, precision = arm.split("-")
+    half = torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
+    if loop == "processes":
+        return {str(BATCH): shared_step(team)}
+    if loop == "textbook":
+        jepa, found = build(), {}
+        optimizer = torch.optim.AdamW([*jepa.encoder.parameters(), *jepa.predictor.parameters()])
+        found["masks"] = Timed(lambda: textbook_masks(MASKS), MASKS)
+        step, draw, shape, batches = textbook_step, textbook_masks, MODELS["ours"][2], (BATCH,)
+    else:
+        keep_freed_memory()
+        model, draw, shape, batches = MODELS["ours" if loop == "compiled" else loop]
+        jepa, step, found = model(), our_step, {}
+        optimizer = make_optimizers(jepa, 1e-3)[0]
+        if draw is our_masks:
+            found["masks"] = Timed(lambda: our_masks(MASKS), MASKS)
+    flops = step_flops(jepa, our_masks if loop == "textbook" else draw, shape, 32)
+    if loop == "compiled":
+        jepa.forward = dynamic_batch(torch.compile(jepa.forward))
+    for batch in batches:
+        x, tokens = torch.randn(batch, *shape), step_tokens(our_masks if loop == "textbook" else draw, batch)
+        call = lambda x=x: step(jepa, optimizer, x, half, draw)  # noqa: E731
+        found[str(batch)] = Timed(call, batch, batch * flops, batch * tokens)
+    return found
+
+
+def dynamic_batch(forward):
+    """One program for all batch sizes, since each takes a minute to compile; `fit` meets one size and needs one."""
+
+    def marked(x, masks):
+        for tensor in (x, masks.context, masks.targets):
+            torch._dynamo.mark_dynamic(tensor, 0)
+        return forward(x, masks)
+
+    return marked
+
+
+def shared_step(team):
+    """A step of nano on several processes (minijepa.distributed), each with its rows of one batch."""
+    torch.manual_seed(0)
+    jepa, shape = recipe.build("nano"), MODELS["nano"][2]
+    flops = step_flops(jepa, recipe.masks, shape, BATCH)
+    parallel = distributed.parallel(jepa, team, torch.device("cpu"))
+    optimizer, rows = make_optimizers(jepa, 1e-3)[0], team.part(BATCH)
+    x = torch.randn(BATCH, *shape)[rows]
+    generator = torch.Generator().manual_seed(0)  # the same masks on all processes
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with distributed.over_the_whole_batch(jepa, team):
+            parallel(x, distributed.take(recipe.masks(BATCH, generator), rows)).loss.backward()
+        optimizer.step()
+        jepa.update_teacher(0.996)
+
+    return Timed(step, BATCH, BATCH * flops, BATCH * step_tokens(recipe.masks, BATCH))
+
+
+def rate(call, seconds, team):
+    """Call for so many seconds, at least twice. Returns {"seconds", "cpu_seconds"} of one call, by two clocks.
+
+    The processor's clock counts all threads of this process, and no other program's time.
+    """
+    count, start, processor = 0, time.perf_counter(), time.process_time()
+    while count < 2 or not team.any(time.perf_counter() - start >= seconds):  # all processes stop together
+        call()
+        count += 1
+    return {"seconds": (time.perf_counter() - start) / count, "cpu_seconds": (time.process_time() - processor) / count}
+
+
+def peak_memory():
+    """The most MB of memory that this process has held; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; getrusage there may tell the parent's
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1000
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts bytes
+
+
+def serve(arm):
+    """Print what there is to time, as JSON; then answer each line [name, seconds] with a line of times."""
+    with distributed.session("cpu") as team:
+        found, told = things(arm, team), {}
+        for name, thing in found.items():
+            begin = time.perf_counter()
+            for _ in range(3):  # warm up
+                thing.call()
+            first = time.perf_counter() - begin
+            numbers = {"images": thing.images, "flops": thing.flops, "tokens": thing.tokens}
+            told[name] = {**numbers, "peak_memory_mb": peak_memory(), "warm_up_seconds": first}
+        print(json.dumps(told), flush=True)
+        for line in sys.stdin:
+            name, seconds = json.loads(line)
+            print(json.dumps(rate(found[name].call, seconds, team)), flush=True)
+
+
+class Worker:
+    """An arm in a process of its own, or in several that share its batches, `threads` threads each (None: all)."""
+
+    def __init__(self, arm, processes=1, threads=None):
+        self.arm, self.errors = arm, tempfile.TemporaryFile()
+        environment = dict(os.environ)
+        if threads:
+            environment["OMP_NUM_THREADS"] = str(threads)
+        if processes > 1:
+            environment.update(WORLD_SIZE=str(processes), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
+        environment.update(USE_LIBUV="0")  # PyTorch for Windows comes without it
+        self.processes = []
+        for rank in range(processes):
+            own = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else environment
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
+            self.processes.append(subprocess.Popen([sys.executable, __file__, arm], env=own, **pipes))
+
+    def answer(self):
+        """The next line of the first process, when all have answered. Raises RuntimeError if one has died."""
+        lines = [each.stdout.readline() for each in self.processes]
+        if not all(lines):
+            self.errors.seek(0)
+            raise RuntimeError(f"the arm {self.arm} stopped: {self.errors.read()[-3000:].decode(errors='replace')}")
+        return json.loads(lines[0])
+
+    def turn(self, name, seconds):
+        """Time one thing now."""
+        for each in self.processes:
+            each.stdin.write(json.dumps([name, seconds]) + "\n")
+            each.stdin.flush()
+        return self.answer()
+
+    def close(self):
+        """Let the processes end."""
+        for each in self.processes:
+            each.stdin.close()
+        for each in self.processes:
+            each.wait()
+            each.stdout.close()
+        self.errors.close()
+
+
+def free_port():
+    """A port of this machine that nobody uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
