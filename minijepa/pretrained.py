@@ -89,8 +89,9 @@ def load_official(path, heads=None, img_size=None):
     family = find_family(encoder, predictor)
     if family == "V-JEPA 2":  # its released files still carry tables that the rotary models do not use
         for part in parts.values():
-            hints.setdefault("tokens", len(part.get("pos_embed", ())))
-            part.pop("pos_embed", None)
+            table = part.pop("pos_embed", None)  # [1, N, D]
+            if table is not None:
+                hints.setdefault("tokens", table.shape[-2])
     weight = encoder["patch_embed.proj.weight"]  # [D, C, (frames,) p, q]
     dim, channels, *patch_size = weight.shape
     depth = count_blocks(encoder)

@@ -132,6 +132,19 @@ def test_released_rotary_files_carry_tables_that_nobody_uses(tmp_path):
     assert torch.equal(found.target_encoder(x), modules["target_encoder"](x))
 
 
+def test_the_table_that_nobody_uses_still_tells_the_size(tmp_path):
+    content, _ = published("V-JEPA 2")
+    for n, size in ((8 * 3 * 3, (16, 12, 12)), (8 * 5 * 5, (16, 20, 20))):
+        content["encoder"]["module.backbone.pos_embed"] = torch.randn(1, n, 48)
+        content["predictor"]["module.backbone.predictor_pos_embed"] = torch.randn(1, n, 24)
+        torch.save(content, tmp_path / "vitl.pt")
+        assert load_official(tmp_path / "vitl.pt", heads=2).config["img_size"] == size
+    del content["encoder"]["module.backbone.pos_embed"], content["predictor"]["module.backbone.predictor_pos_embed"]
+    torch.save(content, tmp_path / "vitl.pt")
+    with pytest.raises(ValueError, match="give img_size"):
+        load_official(tmp_path / "vitl.pt", heads=2)
+
+
 def test_sizes_come_from_the_tensors(tmp_path):
     """A square image, and clips of 16 frames, need no img_size; a V-JEPA of a released size needs no heads."""
     content, _ = published("I-JEPA")
