@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minijepa.checks import CheckFailed
+from minijepa.checks import CheckFailed, processes
 from minijepa.checks.report import call, compare, patience
 from minijepa.checks.values import describe, difference
 
@@ -138,3 +138,68 @@ def test_values_are_described_in_a_few_words():
     assert describe(torch.zeros(3, 40)) == "float32 tensor [3, 40]"
     assert describe(torch.tensor([1, 2])) == "[1, 2] (int64 [2])"
     assert len(describe("x" * 500)) <= 80
+
+
+# --- two processes ----------------------------------------------------------------------------------------
+
+
+def halves(gradients, rank, send, receive):
+    means = []
+    for mine in gradients:
+        send(mine)
+        means.append((mine + receive()) / 2)
+    return means
+
+
+def knows_too_much(gradients, rank, send, receive):
+    return halves(gradients, rank, send, receive)
+
+
+def ends_one(gradients, rank, send, receive):
+    import os
+
+    os._exit(3)
+
+
+PAIR = (
+    [torch.tensor([1.0, 2.0], dtype=torch.float64), torch.ones(2, 1)],
+    [torch.tensor([3.0, 6.0]).double(), torch.zeros(2, 1)],
+)
+
+
+def test_a_play_and_two_processes_give_the_same(monkeypatch):
+    right = [[torch.tensor([2.0, 4.0], dtype=torch.float64), torch.full((2, 1), 0.5)]] * 2
+    assert difference(processes.play("halves", halves, PAIR), right) == ""
+    answers, problem = processes.run("halves", halves, PAIR)
+    assert problem == "" and difference(answers, right) == ""
+
+
+def test_processes_that_fail_are_told_kindly(monkeypatch):
+    with pytest.raises(CheckFailed, match="knows torch, math and your function"):
+        processes.run("knows_too_much", knows_too_much, PAIR)
+    assert processes.run("ends_one", ends_one, PAIR) == (
+        None,
+        "two processes did not find to one another on this machine",
+    )
+    space = {}
+    exec("def hidden(gradients, rank, send, receive): return gradients", space)
+    assert processes.run("hidden", space["hidden"], PAIR)[0] is None
+    monkeypatch.setattr(processes.sys, "executable", "no-such-python")
+    assert "no process can be started" in processes.run("halves", halves, PAIR)[1]
+
+
+@pytest.mark.parametrize(
+    "student, words",
+    [
+        (lambda g, r, send, receive: [receive() for _ in g], "a deadlock"),
+        (lambda g, r, send, receive: [send(x) or x for x in g], "as many receives as sends"),
+        (lambda g, r, send, receive: [send(g) for _ in g], "one tensor, not a list"),
+        (lambda g, r, send, receive: None, "is there a `return`?"),
+        (lambda g, r, send, receive: g[0], "one tensor per parameter"),
+        (lambda g, r, send, receive: [x.add_(1) for x in g], "work on a copy"),
+    ],
+)
+def test_a_play_names_the_mistake(student, words):
+    with pytest.raises(CheckFailed) as caught:
+        processes.play("f", student, PAIR)
+    assert words in " ".join(str(caught.value).split())

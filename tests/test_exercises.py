@@ -4,11 +4,13 @@ import contextlib
 import importlib.util
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
@@ -105,6 +107,89 @@ def test_checks_leave_no_value_behind_and_answers_say_where_they_go(path):
             assert cell.source.count("### BEGIN SOLUTION") == cell.source.count("### END SOLUTION") == 1
     graded = [cell.cell_type for cell in all_of(path, "grade")]
     assert graded.count("code") >= 4 and graded.count("markdown") >= 1
+
+
+# --- pictures, and numbers in words -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.parent.name)
+def test_before_each_check_stands_its_picture(path):
+    cells = nbformat.read(path, as_version=4).cells
+    for before, cell in zip(cells, cells[1:], strict=False):
+        if cell.cell_type == "code" and marks(cell).get("grade"):
+            name = marks(cell)["grade_id"].removeprefix("check-")
+            assert marks(before)["grade_id"] == f"look-{name}" and before.source == f"check.show_{name}({name})"
+            assert marks(before)["locked"] and "raises-exception" in before.metadata.tags
+
+
+def empty(*arguments):
+    raise NotImplementedError()
+
+
+def broken(*arguments):
+    raise KeyError("x")
+
+
+WRONG = {
+    "empty": (empty, "nothing yet"),
+    "an error": (broken, "an error"),
+    "no return": (lambda *arguments: None, "see the check"),
+    "no function": (None, "an error"),
+    "a word": (lambda *arguments: "a", "see the check"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.parent.name)
+def test_a_picture_of_a_wrong_answer_has_the_target_and_a_few_words(path, kind, capfd, monkeypatch):
+    student, words = WRONG[kind]
+    check = importlib.import_module(f"minijepa.checks.{path.stem}")
+    drawn = []
+    for module in ("picture", "curves"):
+        module = importlib.import_module(f"minijepa.checks.{module}")
+        monkeypatch.setattr(module, "show", lambda fig, alt, see: (drawn.append((fig, alt)), plt.close(fig)))
+    names = [name for name in dir(check) if name.startswith("show_")]
+    for name in names:
+        getattr(check, name)(student)
+        fig, alt = drawn[-1]
+        assert words in alt, f"{name}: {alt}"
+        assert any(ax.images or ax.lines for ax in fig.axes), f"{name} has no target"
+    assert len(drawn) == len(names) >= 4 and capfd.readouterr().err == ""
+
+
+NUMBER = re.compile(r"(?<![\w.:/])(?:\d{1,3}(?:,\d{3})+|\d*\.\d+|\d{3,})(?![\w/])")
+
+
+def numbers_without_proof(notebook):
+    """Decimals and large numbers of the examples by hand, the help and the model answers that no check asserts.
+
+    A model answer may repeat the numbers that its question gives.
+    """
+    cells = notebook.cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code" and not marks(cell).get("solution"))
+    proved = {float(number) for number in re.findall(r"\d*\.?\d+", code)}
+    found = []
+    for before, cell in zip([cells[0], *cells], cells, strict=False):
+        if cell.cell_type == "markdown":
+            given = before.source if marks(cell).get("solution") else ""
+            parts = re.findall(r"(?s)By hand:.*?(?:\n\n|\Z)|<details>.*?</details>|\*\*Model answer.*", cell.source)
+            numbers = [number for part in parts for number in NUMBER.findall(part.replace("\\,", ","))]
+            numbers = [number for number in numbers if number not in NUMBER.findall(given)]
+            found += [number for number in numbers if float(number.replace(",", "")) not in proved]
+    return found
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.parent.name)
+def test_numbers_in_words_are_asserted_by_a_check(path):
+    assert numbers_without_proof(nbformat.read(path, as_version=4)) == []
+
+
+def test_the_guard_of_numbers_finds_a_planted_one():
+    v4 = nbformat.v4
+    words = "Given .7.\n\nBy hand: it is .25, or 1,024.\n\n<details>\nabout .31, arXiv:2301.08243\n</details>"
+    text = v4.new_markdown_cell(words)
+    notebook = v4.new_notebook(cells=[text, v4.new_code_cell("assert 0.25 == x")])
+    assert numbers_without_proof(notebook) == ["1,024", ".31"]
 
 
 # --- the generator ----------------------------------------------------------------------------------------

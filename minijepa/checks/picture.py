@@ -18,6 +18,7 @@ def target_and_yours(name, student, spec, cases, as_map=None, see=None, limits=N
     as_map = as_map or (lambda answer, *arguments: answer)
     size = (2.1 * len(cases) + 0.9, 4.2)
     fig, axes = plt.subplots(2, len(cases), figsize=size, squeeze=False, layout="constrained")
+    state = "your answer below"
     for column, (title, case) in zip(axes.T, cases.items(), strict=True):
         target = flat_map(as_map(spec(*copies(case)), *copies(case)))
         low, high = limits or (float(target.min()), float(target.max()))
@@ -32,16 +33,15 @@ def target_and_yours(name, student, spec, cases, as_map=None, see=None, limits=N
         except Exception:
             words = "not to be drawn:\nsee the check"
         if words:
+            state = f"in place of your answer the words: {words}".replace("\n", " ")
             column[1].text(0.5, 0.5, words, ha="center", va="center", fontsize=9, transform=column[1].transAxes)
             column[1].set(xticks=[], yticks=[])
         else:
             draw(column[1], yours, low, high)
     axes[0, 0].set_ylabel("target", fontsize=10)
     axes[1, 0].set_ylabel("yours", fontsize=10)
-    where = ", ".join(cases)
-    show(
-        fig, f"Heat maps of {name}: the target above, your answer below; {where}.", see or "both rows should be alike."
-    )
+    alt = f"Heat maps of {name}: the target above, {state}; {', '.join(cases)}."
+    show(fig, alt, see or "both rows should be alike.")
 
 
 def flat_map(values):

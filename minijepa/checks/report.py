@@ -46,12 +46,13 @@ def passed(name, what):
     print(f"{name}: right, {what}.")
 
 
-def compare(name, student, spec, cases, mistakes=(), advice=""):
+def compare(name, student, spec, cases, mistakes=(), advice="", quiet=False):
     """Call the student's function on every case and compare with the specification, as it stands in `cases`.
 
     cases: tuples of arguments; tensors among them are copied, and must not be changed in place. mistakes: pairs
     (wrong function, hint); if the failing answer is that of a wrong function, its hint is shown, else `advice`. Wrong
-    functions are compared on all cases: the one that explains most of them wins. Raises CheckFailed.
+    functions are compared on all cases: the one that explains most of them wins. quiet: print nothing if all is right.
+    Raises CheckFailed.
     """
     expected = [spec(*copies(case)) for case in cases]
     with patience(name):
@@ -62,7 +63,8 @@ def compare(name, student, spec, cases, mistakes=(), advice=""):
             hint = known_mistake(mistakes, cases, got, case, mine) or general_hint(mine, right) or advice
             shown = describe(mine), describe(right)
             fail(name, describe_call(name, spec, case), shown[0], shown[1] + where, hint)
-    passed(name, f"all {len(cases)} cases")
+    if not quiet:
+        passed(name, f"all {len(cases)} cases")
 
 
 def call(name, student, arguments, words=""):

@@ -4,32 +4,29 @@ import math
 
 import torch
 
-from minijepa.checks.picture import target_and_yours
-from minijepa.checks.report import compare
-
-
-def normal(*shape, seed=0, dtype=torch.float32):
-    """Standard normal numbers, always the same for one seed."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
-
+from minijepa.checks import processes
+from minijepa.checks.pictures.scale import (  # noqa: F401 (notebooks find them here)
+    show_accumulate,
+    show_all_reduce,
+    show_learning_rate,
+    show_scaled_momentum,
+    show_shard,
+)
+from minijepa.checks.report import compare, fail, passed
+from minijepa.checks.specs.scale import (
+    PIECES,
+    RATES,
+    REDUCES,
+    SHARDS,
+    spec_accumulate,
+    spec_all_reduce,
+    spec_learning_rate,
+    spec_scaled_momentum,
+    spec_shard,
+)
+from minijepa.checks.values import describe, difference
 
 # --- 1: pieces of a batch ---------------------------------------------------------------------------------
-
-
-def spec_accumulate(gradients, sizes):
-    """Each piece counts as often as it has images: the mean over all images. A tensor like the gradients."""
-    images = []
-    for gradient, size in zip(gradients, sizes, strict=True):
-        images += [gradient] * size
-    return sum(images) / len(images)
-
-
-PIECES = [
-    ([torch.tensor([1.0]), torch.tensor([4.0])], [2, 1]),
-    ([normal(3, 2, seed=s) for s in range(4)], [8, 8, 8, 5]),
-    ([normal(4, seed=s) for s in range(2)], [6, 2]),
-    ([normal(2, 2, seed=s, dtype=torch.float64) for s in range(3)], [1, 2, 3]),
-]
 
 
 def accumulate(student):
@@ -65,75 +62,57 @@ def accumulate(student):
 # --- 2: all-reduce ----------------------------------------------------------------------------------------
 
 
-def spec_all_reduce(workers):
-    """Parameter by parameter the mean over the workers; every worker gets it. Lists of lists of tensors, all new."""
-    result = [[] for _ in workers]
-    for parameter in range(len(workers[0])):
-        total = torch.zeros_like(workers[0][parameter])
-        for worker in workers:
-            total = total + worker[parameter]
-        for worker in result:
-            worker.append(total / len(workers))
-    return result
-
-
-REDUCES = [
-    ([[torch.tensor([1.0, 2.0])], [torch.tensor([3.0, 6.0])]],),
-    ([[normal(2, 3, seed=w), normal(3, seed=w + 9)] for w in range(2)],),
-    ([[normal(2, seed=w), normal(2, seed=w + 9), normal(1, seed=w + 20)] for w in range(4)],),
-    ([[normal(3, seed=w, dtype=torch.float64)] for w in range(3)],),
-]
-
-
 def all_reduce(student):
-    """Check exercise 2, `all_reduce(workers)`. Raises CheckFailed."""
+    """Check exercise 2, `all_reduce(gradients, rank, send, receive)`, in play and in two processes. CheckFailed."""
 
-    def sums(w):
-        return [sum(parameters) for parameters in zip(*w, strict=True)]
+    def add(a, b):
+        return [x + y for x, y in zip(a, b, strict=True)]
+
+    def mean(a, b):
+        return [x / 2 for x in add(a, b)]
 
     mistakes = [
         (
-            lambda w: [sums(w) for _ in w],
+            lambda a, b: [add(a, b)] * 2,
             "this is the sum: with two workers every step would be twice as long. Take the mean",
         ),
+        (lambda a, b: [mean(a, b), b], "only worker 0 has the mean: BOTH must get it, or their weights drift apart"),
+        (lambda a, b: [a, mean(a, b)], "only worker 1 has the mean: BOTH must get it, or their weights drift apart"),
+        (lambda a, b: [a, b], "each worker returns its own: nothing has come from the other"),
+        (lambda a, b: [b, a], "each worker returns what the other sent: the mean needs both"),
         (
-            lambda w: [[s / len(w) for s in sums(w)]] + [list(x) for x in w[1:]],
-            "only the first worker has the mean: ALL must get it, or their weights drift apart",
-        ),
-        (lambda w: [s / len(w) for s in sums(w)], "one list per worker: everybody gets the mean"),
-        (
-            lambda w: [w[0] for _ in w],
-            "this copies the first worker: a broadcast, which throws away what the others saw",
+            lambda a, b: [a, a],
+            "this copies worker 0: a broadcast, which throws away what the other saw",
         ),
         (
-            lambda w: [[sum(x) / len(x)] * len(x) for x in w],
-            "this is the mean over a worker's parameters: it goes over the workers, parameter by parameter",
+            lambda a, b: [[x / len(a) for x in add(a, b)]] * 2,
+            "divide by the number of workers, 2, not by the number of parameters",
         ),
-        (lambda w: [[s / len(w[0]) for s in sums(w)] for _ in w], "divide by the number of workers, not of parameters"),
+        (lambda a, b: [mean(a, b)[-1:]] * 2, "this is the last parameter alone: return a list with all of them"),
+        (lambda a, b: [mean(a, b)[:1]] * 2, "this is the first parameter alone: go through the whole list"),
     ]
-    advice = "for each parameter the mean over the workers, given to every worker"
-    compare("all_reduce", student, spec_all_reduce, REDUCES, mistakes, advice)
+    advice = "for each parameter: send yours, receive the other's, and return half of their sum"
+    name = "all_reduce"
+
+    def both(first, second):
+        return processes.play(name, student, (first, second))
+
+    compare(name, both, spec_all_reduce, REDUCES, mistakes, advice, quiet=True)
+    gradients = REDUCES[1]
+    answers, problem = processes.run(name, student, gradients)
+    where = difference(answers, spec_all_reduce(*gradients)) if not problem else ""
+    if where:
+        fail(name, "two real processes", describe(answers[0]), describe(spec_all_reduce(*gradients)[0]) + where, advice)
+    real = f"but not tried in two processes: {problem}" if problem else "and the same in two processes"
+    passed(name, f"all {len(REDUCES)} cases, {real}")
+
+
+def play(student, first, second):
+    """What two workers return for their gradients, lists of tensors: [answer of worker 0, answer of worker 1]."""
+    return processes.play("all_reduce", student, (first, second))
 
 
 # --- 3: who takes which image? ----------------------------------------------------------------------------
-
-
-def spec_shard(order, worker, workers):
-    """Deal the images out like cards, one to each in turn; stop when not all can get one more. int64 [N // workers]."""
-    hands = [[] for _ in range(workers)]
-    rounds = len(order) // workers
-    for i in range(rounds * workers):
-        hands[i % workers].append(int(order[i]))
-    return torch.tensor(hands[worker], dtype=torch.int64)
-
-
-SHARDS = [
-    (torch.tensor([5, 2, 0, 4, 1, 3]), 1, 2),
-    (torch.tensor([6, 5, 2, 0, 4, 1, 3]), 0, 2),
-    (torch.randperm(23, generator=torch.Generator().manual_seed(0)), 2, 4),
-    (torch.randperm(9, generator=torch.Generator().manual_seed(1)), 0, 1),
-    (torch.randperm(11, generator=torch.Generator().manual_seed(2)), 0, 3),
-]
 
 
 def shard(student):
@@ -159,18 +138,6 @@ def shard(student):
 
 
 # --- 4: the learning rate ---------------------------------------------------------------------------------
-
-
-def spec_learning_rate(step, steps, warmup, peak):
-    """A straight line from 0 to the peak over `warmup` steps, then half a cosine down to 0 at `steps`. A float."""
-    if step < warmup:
-        return peak * step / warmup
-    progress = (step - warmup) / (steps - warmup)
-    return peak * (1 + math.cos(math.pi * progress)) / 2
-
-
-RATES = [(0, 100, 10, 1.0), (5, 100, 10, 1.0), (10, 100, 10, 0.3), (55, 100, 10, 0.3), (7, 20, 4, 1.0)]
-RATES += [(99, 100, 10, 2.0), (100, 100, 10, 2.0)]
 
 
 def learning_rate(student):
@@ -210,26 +177,7 @@ def learning_rate(student):
     compare("learning_rate", student, spec_learning_rate, RATES, mistakes, advice)
 
 
-def show_learning_rate(student):
-    """Draw two schedules, from the first to the last step: target and answer."""
-
-    def track(rate):
-        return lambda steps, warmup: torch.tensor([float(rate(s, steps, warmup, 1.0)) for s in range(steps + 1)])
-
-    cases = {"100 steps, 10 of warm-up": (100, 10), "100 steps, 50 of warm-up": (100, 50)}
-    see = "from dark (0) to bright (the peak) and back, without a jump."
-    target_and_yours("learning_rate", track(student), track(spec_learning_rate), cases, see=see)
-
-
 # --- 5: the teacher of a larger batch ---------------------------------------------------------------------
-
-
-def spec_scaled_momentum(momentum, factor):
-    """One update in place of `factor` updates: what is left of the old teacher after them. A float."""
-    left = 1.0
-    for _ in range(factor):
-        left *= momentum
-    return left
 
 
 def scaled_momentum(student):
