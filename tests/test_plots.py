@@ -1,7 +1,12 @@
 """Each picture is drawn once, from plain tensors; what can be checked in numbers is."""
 
+import base64
+import io
+from html.parser import HTMLParser
+
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from minijepa import plots, recipe
 
@@ -42,6 +47,40 @@ def test_principal_colours_find_a_planted_direction():
 def test_outside_a_notebook_show_prints_its_sentences(capsys):
     plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
     assert capsys.readouterr().out == "A diagram.\nWhat to see: two paths.\n"
+
+
+def test_a_picture_and_its_words_are_one_piece_of_html():
+    """Quotes and brackets in the words stay words; the bytes come back as they were."""
+    alt = 'A map: "low" < 0.1 & <b>dark</b>'
+    bundle = plots.described(b"\x89PNG bytes", alt)
+    (image,) = Images(bundle["text/html"]).found
+    assert image["alt"] == bundle["text/plain"] == alt and set(bundle) == {"text/html", "text/plain"}
+    kind, data = image["src"].split(",")
+    assert kind == "data:image/png;base64" and base64.b64decode(data) == b"\x89PNG bytes"
+
+
+def test_in_a_notebook_show_displays_the_picture_with_its_words(monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(plots, "in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
+    (image,) = Images(shown[0]["text/html"]).found
+    picture = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
+    assert picture.width > 600 and image["alt"] == "A diagram."
+    assert capsys.readouterr().out == "What to see: two paths.\n"
+
+
+class Images(HTMLParser):
+    """The attributes of each image of a piece of HTML, and nothing else may be in it."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        assert tag == "img"
+        self.found.append(dict(attributes))
 
 
 def test_the_palette_is_okabe_and_itos_in_grey_distinct_by_more_than_colour():

@@ -79,6 +79,10 @@ def execute(path):
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False,
                             resources={"metadata": {"path": str(path.parent)}})  # fmt: skip
     client.execute()
+    for number, cell in enumerate(notebook.cells, start=1):  # a tag lets an assignment's cells go on
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                raise RuntimeError(f"{path.name}: cell {number} ended in {output.ename}: {output.evalue}")
     part = path.with_suffix(".part")
     nbformat.write(normalise(notebook), part)
     part.replace(path)

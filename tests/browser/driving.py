@@ -8,6 +8,7 @@ import nbformat
 
 # what JupyterLab itself reports without a network or on its first start; not ours
 NOISE = re.compile(r"favicon|ERR_|status of 404|extension", re.I)
+NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
 KERNEL = "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel"
 
 
@@ -51,6 +52,14 @@ def complaints(page):
     return found + [error for error in page.errors if not NOISE.search(error)]
 
 
+def pictures_with_words(page, number):
+    """Of each picture that a cell's outputs show: (alternative text, width in its own pixels)."""
+    page.evaluate(f"{NOTEBOOK}.scrollToItem({number}, 'start').then(String)")
+    images = page.locator(f".jp-Cell[data-windowed-list-index='{number}'] .jp-OutputArea img")
+    images.first.wait_for()
+    return images.evaluate_all("all => Promise.all(all.map(i => i.decode().then(() => [i.alt, i.naturalWidth])))")
+
+
 class Live:
     """The explorer in a cell of a page: what it shows, and whether that has changed.
 
@@ -59,8 +68,7 @@ class Live:
 
     def __init__(self, page, number=0):
         self.page = page
-        notebook = "window.jupyterapp.shell.currentWidget.content"
-        page.evaluate(f"{notebook}.scrollToItem({number}, 'start').then(String)")
+        page.evaluate(f"{NOTEBOOK}.scrollToItem({number}, 'start').then(String)")
         self.cell = page.locator(f".jp-Cell[data-windowed-list-index='{number}']")
         self.image = self.cell.locator(".jp-OutputArea .widget-html img")
         self.image.wait_for()

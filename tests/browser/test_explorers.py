@@ -87,6 +87,7 @@ def test_as_committed_it_is_a_still_picture(live, lab, new_page, normalise):
     image = page.locator(".jp-OutputArea img")
     image.wait_for()
     assert image.evaluate("i => i.decode().then(() => i.naturalWidth)") >= 600
+    assert "Still picture" in image.get_attribute("alt"), "JupyterLab's sanitiser must leave the words in"
     shown = page.locator(".jp-Notebook").inner_text()
     assert "Error" not in shown and "Loading widget" not in shown
     assert complaints(page) == []
