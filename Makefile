@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3 2>/dev/null || command -v python 2>/dev/nul
 COURSE = $(PYTHON) tools/course.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-browser notebooks exercises bench results lint clean
+.PHONY: help setup lab test test-browser notebooks exercises bench bench-gpu results lint clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (the first time it installs everything into .venv)"
@@ -15,11 +15,12 @@ help:
 	@echo "make lint       ruff over code and notebooks"
 	@echo "make notebooks  run again and normalise the notebooks that changed"
 	@echo "make exercises  write exercises/ from solutions/"
-	@echo "make bench      time one training step and the masks"
+	@echo "make bench      time training steps, in parts, with processes, with clips"
+	@echo "make bench-gpu  the two records that need a GPU"
 	@echo "make results    draw the recorded results into docs/results"
 	@echo "make clean      delete caches (not .venv, data/ or runs/)"
 
-setup lab test test-browser lint notebooks exercises bench results:
+setup lab test test-browser lint notebooks exercises bench bench-gpu results:
 	@$(COURSE) $@ $(ARGS)
 
 clean:

@@ -51,7 +51,7 @@ def build(size="nano", weight=WEIGHT, seed=0):
 
 
 def masks(batch, generator=None):
-    """One target block of 40-60 % of the image, 28 of its patches asked for, 20 patches outside it seen."""
+    """One target block of 40-60 % of the image, up to 28 of its patches asked for, 20 patches outside it seen."""
     return block_masks(
         batch,
         GRID,

@@ -74,7 +74,7 @@ def parts(ax, tables):
     ]
     ax.set_yticks(range(len(tables)), labels, fontsize=8)
     ax.set(xlabel="% of a step of fit", title="where the time goes", ylim=(-0.6, len(tables) + 0.6))
-    ax.legend(frameon=False, fontsize=8, ncols=5, loc="upper center")
+    ax.legend(frameon=False, fontsize=7.5, ncols=5, columnspacing=1, loc="upper center")
 
 
 def processes(ax, rows):
