@@ -40,7 +40,8 @@ def note(table):
     """The line under every recorded figure: what was run, how often, and how to run it again."""
     counts = sorted({number for _, _, number in summary(table, "knn").values()})
     seeds = "-".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
-    return f"recorded: {table['steps']:,} steps, {seeds} seed{'s' * (seeds != '1')} · again: {table['reproduce']}"
+    length = f"{table['steps']:,} steps" if len({row.get("steps") for row in table["rows"]}) == 1 else "equal time"
+    return f"recorded: {length}, {seeds} seed{'s' * (seeds != '1')} · again: {table['reproduce']}"
 
 
 def dots(table, scores=("knn", "linear")):
