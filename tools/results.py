@@ -18,6 +18,7 @@ import platform
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -210,14 +211,15 @@ def draw(out):
     """A figure per recorded table, two of curves, and all ablations at a glance, into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     there = {name: read(name) for name in TABLES if read(name)["rows"]}
-    figures = {name: dots(table) for name, table in there.items()}
-    if "parts" in there:
-        figures["parts_curves"] = curves(there["parts"])
-    if budgets := [there[name] for name in BUDGETS if name in there]:
-        figures["budgets_curves"] = curves(*budgets, title="What does more time buy?")
-    if each := [there[name] for name in ABLATIONS if name in there]:
-        figures["ablations"] = ablations(each)
-    for name, figure in figures.items():
+    budgets = [there[name] for name in BUDGETS if name in there]
+    changes = [there[name] for name in ABLATIONS if name in there]
+    figures = {name: partial(dots, table) for name, table in there.items()} | {
+        "parts_curves": partial(curves, there["parts"]),
+        "budgets_curves": partial(curves, *budgets, title="What does more time buy?"),
+        "ablations": partial(ablations, changes),
+    }
+    for name, make_figure in figures.items():
+        figure = make_figure()
         (out / f"{name}.png").write_bytes(plots.png(figure))
         plots.plt.close(figure)
         print(f"{out / name}.png")
