@@ -237,11 +237,9 @@ def main():
     pictures.add_argument("--out", type=Path, default=ROOT / "docs" / "results")
     arguments = parser.parse_args()
     if arguments.action in (None, "draw"):
-        draw(getattr(arguments, "out", ROOT / "docs" / "results"))
-        return
+        return draw(getattr(arguments, "out", ROOT / "docs" / "results"))
     if arguments.action == "list":
-        listing()
-        return
+        return listing()
     if arguments.arm is not None and arguments.arm not in TABLES[arguments.table]["arms"]:
         parser.error(f"no arm {arguments.arm!r} in {arguments.table}: {', '.join(TABLES[arguments.table]['arms'])}")
     run(arguments.table, arguments.arm, arguments.seed)
