@@ -4,11 +4,12 @@
     python tools/bench.py --figure runs/bench.json                            draw it again from the numbers
 
 The comparison: ours and the textbook's step do the same arithmetic (tools/bench_steps.py). "compiled" is ours under
-torch.compile, as `fit(..., compile=True)` runs it, but for all batch sizes in one program. Beside them the course's
-models, clips (V-JEPA) against images, one process against two, and `fit` in parts (tools/bench_split.py).
+torch.compile, as `fit(..., compile=True)` runs it. Beside them the course's models, clips (V-JEPA) against images, one
+process against two, and `fit` in parts (tools/bench_split.py).
 Each arm runs in a process of its own; the arms of a stage take turns, and the best of three rounds counts. "of peak" is
 the arithmetic of teacher, context encoder and predictor over that of a large matrix product in the same time.
-Compiling takes two minutes of the first run and is remembered on the disk; --no-compile leaves it out.
+It takes five minutes and prints each stage when it has it. The first run compiles a minute longer; what was compiled
+is remembered on the disk. --no-compile leaves the compiled arms out.
 --quick is the same with a tenth of the repetitions: to see that it works, not to compare.
 """
 
@@ -37,14 +38,12 @@ def in_turns(arms, seconds):
 
     A row: arm, name, and what bench_worker.serve and rate tell, of the fastest round.
     """
-    workers = {}
+    workers, found = {}, {}
     try:
-        for name, arguments in arms.items():
+        for name, arguments in arms.items():  # one after the other: warming up together, each would wait for all
             workers[name] = Worker(**arguments)
-        found = {}
-        for name, worker in workers.items():
             try:
-                found[name] = worker.answer()
+                found[name] = workers[name].answer()
             except RuntimeError as error:
                 if not name.startswith("compiled"):  # the rest is worth having without a compiler that works
                     raise
@@ -77,23 +76,20 @@ def with_rates(rows):
 
 
 def measure(seconds, compiled):
-    """All stages: a dict to be written as JSON."""
+    """The stages one by one: yields dicts to be put together and written as JSON."""
     both = [f"{{}}-{precision}" for precision in PRECISIONS]
     threads = torch.get_num_threads()
-    stages = {
-        "steps": [each.format(loop) for loop in ("textbook", "ours", *["compiled"] * compiled) for each in both],
-        "models": [each.format(model) for model in ("nano", "tiny") for each in both] + ["clips-float32"],
-    }
-    result = {"threads": threads}
-    for stage, names in stages.items():
-        result[stage] = with_rates(in_turns({name: {"arm": name} for name in ["peak", *names]}, seconds))
+    loops, models = ("textbook", "ours", *["compiled"] * compiled), ("nano", "tiny")
+    first = {name: {"arm": name} for name in ["peak", *(arm.format(loop) for loop in loops for arm in both)]}
+    yield {"threads": threads, "steps": with_rates(in_turns(first, seconds))}
+    second = ["peak", *(arm.format(model) for model in models for arm in both), "clips-float32"]
+    yield {"models": with_rates(in_turns({name: {"arm": name} for name in second}, seconds))}
     shared = {"1 process, 1 thread": (1, 1), f"1 process, {max(2, threads)} threads": (1, max(2, threads))}
     shared["2 processes"] = (2, max(1, threads // 2))
     arms = {name: dict(arm="processes-float32", processes=p, threads=t) for name, (p, t) in shared.items()}
-    result["processes"] = with_rates(in_turns(arms, seconds))
-    command = [sys.executable, str(Path(__file__).with_name("bench_split.py")), str(3 * seconds)]
-    result["fit"] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    return result
+    yield {"processes": with_rates(in_turns(arms, seconds))}
+    command = [sys.executable, str(Path(__file__).with_name("bench_split.py")), str(max(3, round(3 * seconds)))]
+    yield {"fit": json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)}
 
 
 # --- in words ---
@@ -118,7 +114,7 @@ def show_steps(result):
 
 
 def show_models(result):
-    """Every model and batch size; where bfloat16 pays; clips against images."""
+    """Every model and batch size, those of the first stage too; where bfloat16 pays; clips against images."""
     print(f"\n{'model':<20}{'batch':>6}{'images/s':>10}{'tokens/s':>12}{'of peak':>10}{'memory MB':>11}")
     every = [row for stage in ("steps", "models") for row in result[stage] if row["name"].isdigit()]
     for row in every:
@@ -137,12 +133,16 @@ def show_models(result):
               f"ratio {shares[0] / shares[1]:.2f} (aim: 0.80)")  # fmt: skip
 
 
-def show_rest(result):
-    """Processes, and fit in parts."""
+def show_processes(result):
+    """One process and two."""
     alone = result["processes"][0]
     for row in result["processes"]:
         factor = row["images_per_s"] / alone["images_per_s"]
         print(f"{row['arm']:<24}{row['images_per_s']:>8.0f} images/s, {factor:.2f}x one thread's")
+
+
+def show_fit(result):
+    """The parts of a step of fit."""
     for name, table in result["fit"].items():
         for clock, each in (("wall", table["wall"]), ("processor", table["cpu"])):
             parts = ", ".join(f"{k} {1e3 * v:.1f}" for k, v in each.items() if not k.startswith("over"))
@@ -177,10 +177,12 @@ def main(argv=None):
         "hardware": hardware(torch.device("cpu")),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
-    result |= measure(arguments.seconds / (10 if arguments.quick else 1), compiled)
-    result["minutes"] = round((time.perf_counter() - start) / 60, 1)
-    for show in (show_steps, show_models, show_rest):
+    stages = measure(arguments.seconds / (10 if arguments.quick else 1), compiled)
+    for show in (show_steps, show_models, show_processes, show_fit):
+        result |= next(stages)
         show(result)
+        print(f"\n[after {time.perf_counter() - start:.0f} s]\n", flush=True)
+    result["minutes"] = round((time.perf_counter() - start) / 60, 1)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
     picture = arguments.out.with_suffix(".png")

@@ -82,9 +82,9 @@ def textbook_masks(batch=BATCH):
 
 # name: (model, masks, shape of one image or clip, batch sizes)
 MODELS = {
-    "ours": (build, our_masks, (3, 32, 32), (16, BATCH, 256)),
+    "ours": (build, our_masks, (3, 32, 32), (16, BATCH)),
     "nano": (partial(recipe.build, "nano"), recipe.masks, (3, 32, 32), (32, 128)),
-    "tiny": (partial(recipe.build, "tiny"), recipe.masks, (3, 32, 32), (32, 128)),
+    "tiny": (partial(recipe.build, "tiny"), recipe.masks, (3, 32, 32), (32,)),
     "clips": (build_clips, clip_masks, (1, *CLIP), (32, 128)),
 }
 

@@ -70,23 +70,12 @@ def things(arm, team):
             found["masks"] = Timed(lambda: our_masks(MASKS), MASKS)
     flops = step_flops(jepa, our_masks if loop == "textbook" else draw, shape, 32)
     if loop == "compiled":
-        jepa.forward = dynamic_batch(torch.compile(jepa.forward))
+        jepa.forward = torch.compile(jepa.forward, dynamic=False)  # a program for each batch size, as in `fit`
     for batch in batches:
         x, tokens = torch.randn(batch, *shape), step_tokens(our_masks if loop == "textbook" else draw, batch)
         call = lambda x=x: step(jepa, optimizer, x, half, draw)  # noqa: E731
         found[str(batch)] = Timed(call, batch, batch * flops, batch * tokens)
     return found
-
-
-def dynamic_batch(forward):
-    """One program for all batch sizes, since each takes a minute to compile; `fit` meets one size and needs one."""
-
-    def marked(x, masks):
-        for tensor in (x, masks.context, masks.targets):
-            torch._dynamo.mark_dynamic(tensor, 0)
-        return forward(x, masks)
-
-    return marked
 
 
 def shared_step(team):
