@@ -35,7 +35,7 @@ try:
     )
     from minijepa.muon import Muon
     from minijepa.training import History, TrainingDiverged, fit
-    from minijepa.pretrained import Pretrained, load_official
+    from minijepa.official import Pretrained, load_official
     from minijepa.encoders import Shipped, WeightsCorrupt, load_pretrained
     from minijepa.probes import (
         KNNDuring,

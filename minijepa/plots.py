@@ -31,20 +31,15 @@ def show(fig, alt, see=None):
     alt says in one sentence what is drawn; it is also the text of the output, which the notebook tests compare.
     Returns nothing. Outside a notebook only the sentences are printed.
     """
-    show_png(png(fig) if in_notebook() else b"", alt, see)
-    plt.close(fig)
-
-
-def show_png(data, alt, see=None):
-    """`show` for a picture that is there already. data: bytes of a PNG; an animated one plays without a kernel."""
     if in_notebook():
         from IPython.display import display
 
-        display(described(data, alt), raw=True)
+        display(described(png(fig), alt), raw=True)
     else:
         print(alt)
     if see:
         print(f"What to see: {see}")
+    plt.close(fig)
 
 
 def described(data, alt):

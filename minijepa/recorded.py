@@ -44,7 +44,7 @@ def note(table):
     return f"recorded: {length}, {seeds} seed{'s' * (seeds != '1')} · again: {table['reproduce']}"
 
 
-def dots(table, scores=("knn", "linear")):
+def dots(table, scores=tuple(SCORES)):
     """One row per arm: a dot for each seed, a bar at their mean; untrained encoder and raw pixels as level lines.
 
     table: from `load`. scores: which of "knn", "linear", "linear_all", one panel each.

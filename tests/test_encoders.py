@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,6 +19,17 @@ FOLDER = Path(str(files(encoders)))
 NAMES = pretrained_names()
 KEYS = {"name", "config", "sha256", "data", "recipe", "command", "commit", "date", "seed", "steps", "hardware",
         "versions", "cpu_minutes", "probe", "scores", "seeds", "quick", "limits"}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Whoever opens a connection here fails: an encoder loads from what was installed."""
+
+    def refuse(*_, **__):
+        raise AssertionError("this needs no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 def test_there_are_some_and_they_are_light():

@@ -32,7 +32,7 @@ from safetensors import safe_open
 
 from minijepa.masking import Masks
 from minijepa.positions import sincos
-from minijepa.pretrained import load_official
+from minijepa.official import load_official
 
 HERE = Path(__file__).parent / "official"
 HEADS = {"ijepa": 3, "vjepa": 2, "vjepa2": 2}

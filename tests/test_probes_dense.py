@@ -13,6 +13,7 @@ from minijepa.datasets import ImageData
 from minijepa.datasets.scenes import shape_scenes
 from minijepa.probes import (
     TokenFeatures,
+    attentive_probe,
     average_precision,
     depth_probe,
     detection_probe,
@@ -95,6 +96,11 @@ def test_cached_or_not_and_any_batch_size_the_numbers_are_the_same(encoder, scen
         yield ridge_probe(a, train.counts[:, None].float(), b, test.counts[:, None].float())
         yield segmentation_probe(tokens, train.class_maps, other, test.class_maps).score
         yield detection_probe(tokens, train.boxes, other, test.boxes).score
+        depth = [part.depth.masked_fill(part.class_maps == 0, float("nan")) for part in (train, test)]
+        yield depth_probe(tokens, depth[0], other, depth[1]).score
+        count = [part.counts[:, None].float() for part in (train, test)]
+        yield attentive_probe(tokens.tokens, count[0], other.tokens, count[1], steps=20, heads=2)
+        yield from low_shot(ridge_probe, a, count[0], b, count[1], shares=(0.5, 1.0)).values()
 
     reference = None
     for batch_size in (60, 7):
@@ -333,7 +339,7 @@ def test_fine_tuning_learns_and_leaves_the_encoder_alone():
     assert accuracy > 0.95
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert any(not torch.equal(value, before[name]) for name, value in tuned.state_dict().items())
-    again, twin = fine_tune(encoder, train, test, steps=40, batch_size=16)
+    again, twin = fine_tune(encoder.requires_grad_(False), train, test, steps=40, batch_size=16)  # as a teacher is
     assert again == accuracy and all(
         torch.equal(a, b) for a, b in zip(tuned.parameters(), twin.parameters(), strict=True)
     )

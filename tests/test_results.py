@@ -1,5 +1,6 @@
 """Recorded results: the files say how they were made, the tool that made them still runs, and the figures draw."""
 
+import dataclasses
 import json
 import math
 import re
@@ -24,14 +25,15 @@ def test_there_are_recorded_tables():
 
 
 def made_by(row, name):
-    """Is the command the row's own, or, for the recipe itself, that of the same run in another table?"""
+    """Is the command the row's own, or that of the same run in another table?"""
     where, arm, seed = re.fullmatch(
         r'python tools/results.py run (\w+) --arm "(.+)" --seed (\d)', row["command"]
     ).groups()
     if (where, arm, int(seed)) == (name, row["arm"], row["seed"]):
         return True
     twins = [r for r in results.read(where)["rows"] if (r["arm"], r["seed"]) == (arm, int(seed))]
-    return results.TABLES[name]["arms"][row["arm"]] == {} and twins == [{**row, "arm": arm}]
+    changes = [results.TABLES[table]["arms"][which] for table, which in ((name, row["arm"]), (where, arm))]
+    return changes[0] == changes[1] and twins == [{**row, "arm": arm}]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -50,23 +52,56 @@ def test_a_recorded_table_says_how_it_was_made(path):
         assert made_by(row, path.stem), row["command"]
         assert all(math.isfinite(value) for value in row["scores"].values())
         assert row["knn_curve"][0][0] == 0 and row["knn_curve"][-1][0] == row["steps"]
-    # one baseline for all arms of a seed: the same weights before training, the same probe
-    for seed in {seed for _, seed in runs}:
-        assert len({row["scores"]["untrained_linear"] for row in table["rows"] if row["seed"] == seed}) == 1
-    assert len({row["scores"]["raw_knn"] for row in table["rows"]}) == 1
+
+
+def test_one_baseline_for_one_untrained_encoder():
+    """The same size, seed and labels are the same weights and the same probe, in whatever table; others differ."""
+    found, raw = {}, {}
+    for row in (row for path in FILES for row in json.loads(path.read_text(encoding="utf-8"))["rows"]):
+        scores = row["scores"]
+        which = (row["settings"]["dim"], row["settings"]["depth"], row["seed"], row["labels"])
+        found.setdefault(which, set()).add(tuple(scores[f"untrained_{key}"] for key in results.PROBES.values()))
+        raw.setdefault(row["labels"], set()).add((scores["raw_knn"], scores["raw_linear"]))
+    assert all(len(values) == 1 for values in [*found.values(), *raw.values()]), found
+    assert len(set.union(*found.values())) == len(found), "two encoders cannot agree to the last digit"
+
+
+def test_a_baseline_is_taken_from_an_encoder_of_the_same_size(monkeypatch, tmp_path):
+    def row(dim, score):
+        scores = {f"untrained_{key}": score for key in results.PROBES.values()} | {"raw_knn": 0.1, "raw_linear": 0.2}
+        return {"seed": 0, "labels": 5, "settings": {"dim": dim, "depth": 4}, "scores": scores}
+
+    (tmp_path / "a.json").write_text(json.dumps({"rows": [row(192, 0.5), row(96, 0.4)]}), encoding="utf-8")
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    assert results.known_baselines(0, 5, 96, 4)["untrained"]["kNN"] == 0.4
+    assert results.known_baselines(0, 5, 96, 3) is results.known_baselines(1, 5, 96, 4) is None
+
+
+def test_a_run_that_two_tables_share_is_made_once():
+    shared = results.read("two_minutes")["rows"][0]
+    assert results.recorded_twin({}, shared["steps"], shared["labels"], 0) == shared
+    assert results.recorded_twin({"weight": 0.5}, shared["steps"], shared["labels"], 0) is None
+    assert results.recorded_twin({}, shared["steps"] + 1, shared["labels"], 0) is None
 
 
 @pytest.mark.parametrize("name", [name for name in results.TABLES if results.read(name)["rows"]])
-def test_a_row_run_again_at_a_small_scale_has_the_recorded_form(name):
-    kept = load_recorded(name)["rows"][0]
-    train, heldout = shapeworld(420, seed=0), shapeworld(60, seed=1)
+def test_the_cheapest_row_run_again_at_a_small_scale_is_like_the_recorded(name):
+    """Two classes that colour alone tells apart: whatever was trained for two steps still sees that."""
+    kept = min(load_recorded(name)["rows"], key=lambda row: row.get("cpu_minutes", row["minutes"]))
+    train, heldout = (easy(shapeworld(count, seed=seed)) for count, seed in ((420, 0), (60, 1)))
     row = results.run_row(name, kept["arm"], 0, steps=2, train=train, heldout=heldout, labels=300)
     assert row["scores"].keys() == kept["scores"].keys()
-    later = {"cpu_minutes", "settings"}  # noted since the second table
-    assert row.keys() - later == kept.keys() - later
+    assert row.keys() - {"cpu_minutes"} == kept.keys() - {"cpu_minutes"}  # noted since the second table
     assert row["labels"] == 300 and kept["labels"] == results.TABLES[name].get("labels", results.LABELS)
-    assert all(0 <= row["scores"][key] <= 1 for key in results.PROBES.values())
+    assert all(row["scores"][key] > 0.9 for key in results.PROBES.values()), row["scores"]
     assert [step for step, _ in row["knn_curve"]] == [0, 1, 2]
+
+
+def easy(data):
+    """The same pictures in two classes: the second half is much darker."""
+    labels = (torch.arange(len(data)) % 2).long()
+    images = torch.where(labels.view(-1, 1, 1, 1) == 1, data.images // 4, data.images)
+    return dataclasses.replace(data, images=images, labels=labels, classes=("light", "dark"))
 
 
 @pytest.mark.parametrize(("name", "arm"), [(name, arm) for name, t in results.TABLES.items() for arm in t["arms"]])
@@ -84,8 +119,10 @@ def test_a_relative_is_judged_like_the_others(arm):
     row = results.run_row(
         "peers", arm, 0, steps=2, train=shapeworld(420, seed=0), heldout=shapeworld(60, seed=1), labels=300
     )
-    assert all(0 <= row["scores"][key] <= 1 for key in results.PROBES.values())
-    assert row["scores"]["knn"] != row["scores"]["untrained_knn"] and row["knn_curve"][-1][0] == 2
+    moved = [row["scores"][key] != row["scores"][f"untrained_{key}"] for key in results.PROBES.values()]
+    assert any(moved) and row["knn_curve"][-1][0] == 2
+    assert row["settings"].keys() >= {"batch_size", "lr"}
+    assert ("momentum" in row["settings"]) == (arm != "supervised"), "what did not train must not be recorded"
 
 
 def test_half_masks_see_one_half_and_ask_for_the_other():

@@ -58,7 +58,6 @@ def make(seed, build, **training):
     """(model, masks, settings for fit) of a relative; build: one of the functions above, or None for supervised."""
     torch.manual_seed(seed)
     encoder = ViT.nano(img_size=32, patch_size=4)
-    settings = {**recipe.TRAINING, **training}
     if build is None:
-        return encoder, None, settings
-    return *build(encoder), settings
+        return encoder, None, training
+    return *build(encoder), {**recipe.TRAINING, **training}

@@ -7,8 +7,8 @@
 
 A row is one training run on CIFAR-10. It changes the recipe in the one thing that its arm names, and is judged by
 frozen features: probes on 10,000 labels (40,000 in the tables named after minutes), scored on the 10,000 images of
-data_batch_5. The optimiser was chosen on training images; the weight of the extra term and the momentum had been chosen
-on data_batch_5, with an older optimiser.
+data_batch_5. Optimiser, batch and size were chosen on training images; masks, crop, momentum and the extra term had
+been chosen on data_batch_5, with an older optimiser: the scores are a little too good.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     own = changes.pop("steps", table["steps"])  # relatives get the same time, not the same steps
     steps = steps or own
     model, masks, settings = make(seed, **changes)
-    untrained = copy.deepcopy(getattr(model, "encoder", model))
+    untrained = copy.deepcopy(encoder_of(model))
     chosen = train.subset(slice(len(train) - 3000, len(train)))  # for the curve: training images, never the held-out
     half = len(chosen) * 2 // 3
     during = KNNDuring(
@@ -70,7 +70,8 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
             model, train, masks, **settings, steps=steps, seed=seed, precision="bfloat16", callbacks=[during],
             label=f"{name}: {arm}, seed {seed}",
         )  # fmt: skip
-        trained = model.target_encoder
+        frozen = settings["momentum"] == (1.0, 1.0)  # such a teacher learns nothing; its student may
+        trained = model.encoder if frozen else model.target_encoder
     minutes, cpu_minutes = (time.perf_counter() - start) / 60, (time.process_time() - start_cpu) / 60
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
@@ -109,11 +110,16 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     }
 
 
+def encoder_of(model):
+    """The context encoder; supervised training has nothing else."""
+    return getattr(model, "encoder", model)
+
+
 def supervised(encoder, train, heldout, steps, seed, during, settings):
     """The ceiling of the table of peers: the same encoder trained on all labels; (encoder, History of its kNN)."""
-    wanted = {key: settings[key] for key in ("batch_size", "augment")}
     some = heldout.subset(slice(0, 50))  # its own head's accuracy is not asked for
-    _, trained = fine_tune(encoder, train, some, steps=steps, seed=seed, lr=2e-3, **wanted)
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # as the others
+        _, trained = fine_tune(encoder, train, some, steps=steps, seed=seed, **settings)
     return trained, History([{"step": steps, "knn": during.score(trained)}])
 
 
@@ -135,7 +141,7 @@ def write(name, rows):
         "question": table["question"],
         "steps": table["steps"],
         "probe": f"frozen target encoder; {labels:,} labels; scored on the 10,000 images of data_batch_5",
-        "minutes": "wall time of the training alone, on one core of a shared machine: no measure of speed",
+        "minutes": "wall time of training alone, on a machine with other work; cpu_minutes: the processor's own",
         "reproduce": f"python tools/results.py run {name}",
         "rows": rows,
     }
@@ -145,30 +151,32 @@ def write(name, rows):
     part.replace(path)
 
 
-def known_baselines(seed, labels):
+def known_baselines(seed, labels, dim, depth):
     """The untrained encoder's scores and those of raw pixels, if a recorded row of that seed has them, else None.
 
-    Every arm of every table starts from the same weights for one seed, so they need to be judged once for each
-    number of labels.
+    Every arm with an encoder of that width and depth starts from the same weights for one seed, so they need to be
+    judged once for each number of labels.
     """
-    for path in sorted(FOLDER.glob("*.json")):
-        rows = [row for row in read(path.stem)["rows"] if row["seed"] == seed and row.get("labels", LABELS) == labels]
-        for scores in (row["scores"] for row in rows):
+    for row in (row for path in sorted(FOLDER.glob("*.json")) for row in read(path.stem)["rows"]):
+        size = tuple(row["settings"][key] for key in ("dim", "depth"))
+        if (row["seed"], row["labels"], size) == (seed, labels, (dim, depth)):
+            scores = row["scores"]
             untrained = {probe: scores[f"untrained_{key}"] for probe, key in PROBES.items()}
             return {"untrained": untrained, "raw pixels": {"kNN": scores["raw_knn"], "linear": scores["raw_linear"]}}
     return None
 
 
-def recorded_recipe(steps, labels, seed):
-    """The row of any table whose arm changes nothing, for so many steps, labels and that seed; None if there is none.
+def recorded_twin(changes, steps, labels, seed):
+    """The row of any table whose arm makes the same changes, for so many steps, labels and that seed; or None.
 
     Its command stays the one that made it.
     """
     for name, table in TABLES.items():
-        if (table["steps"], table.get("labels", LABELS)) == (steps, labels):
-            for row in read(name)["rows"]:
-                if row["seed"] == seed and not table["arms"][row["arm"]]:
-                    return row
+        for row in read(name)["rows"]:
+            same = (row["steps"], row["labels"], row["seed"]) == (steps, labels, seed)
+            others = {key: value for key, value in table["arms"][row["arm"]].items() if key != "steps"}
+            if same and others == changes:
+                return row
     return None
 
 
@@ -181,11 +189,13 @@ def run(name, arm=None, seed=None):
                 continue
             table = TABLES[name]
             labels = table.get("labels", LABELS)
-            twin = None if table["arms"][a] else recorded_recipe(table["steps"], labels, s)
-            if twin and arm is None:  # the recipe itself, recorded for another table: the same run
+            changes = dict(table["arms"][a])
+            twin = recorded_twin(changes, changes.pop("steps", table["steps"]), labels, s)
+            if twin and arm is None:  # recorded for another table: the same run
                 write(name, [*read(name)["rows"], {**twin, "arm": a}])
                 continue
-            baselines = None if "size" in table["arms"][a] else known_baselines(s, labels)
+            encoder = encoder_of(make(s, **changes)[0])
+            baselines = known_baselines(s, labels, encoder.dim, len(encoder.blocks))
             row = run_row(name, a, s, baselines, keep=ROOT / "runs" / "recorded")
             rows = [r for r in read(name)["rows"] if (r["arm"], r["seed"]) != (a, s)]  # others may have written since
             write(name, [*rows, row])

@@ -22,7 +22,9 @@ from minijepa import (
     l2,
     random_masks,
     recipe,
+    sigreg,
     smooth_l1,
+    variance_covariance,
 )
 
 # --- what an arm may change ---
@@ -80,6 +82,7 @@ def variant(
     distance=smooth_l1,
     weight=recipe.WEIGHT,
     masks=recipe.masks,
+    regulariser=variance_covariance,
     normalise=True,
     top=1,
     width=48,
@@ -92,7 +95,7 @@ def variant(
     pixels = PixelTeacher(encoder) if teacher == "pixels" else None
     predictor = Predictor(encoder.dim, encoder.grid, width, depth, heads=3, out_dim=pixels.dim if pixels else None)
     teacher = pixels or EMATeacher(encoder, normalise=normalise, top=top)
-    model = JEPA(encoder, predictor, teacher, l2 if pixels else distance, weight=weight)
+    model = JEPA(encoder, predictor, teacher, l2 if pixels else distance, regulariser, weight)
     return model, masks, {**recipe.TRAINING, **training}
 
 
@@ -130,6 +133,12 @@ TABLES = {
             "longer, term alone": {**LONGER, "distance": nothing},
         },
     },
+    "twenty_minutes": {
+        "question": "And twice as long, the longest run here?",
+        "steps": 3400,
+        "labels": 40_000,
+        "arms": {"longer recipe": LONGER},
+    },
     "ten_minutes_nano": {
         "question": "What if the recipe of short runs is given ten minutes?",
         "steps": 10_000,
@@ -142,12 +151,13 @@ TABLES = {
         "labels": 40_000,
         "arms": {
             "I-JEPA (recipe)": {},
+            "I-JEPA, no extra term": dict(weight=0.0),
             "MAE": dict(build=peers.mae, steps=2900),
             "data2vec": dict(build=peers.data2vec, steps=1650),
-            "SimCLR": dict(build=peers.simclr, steps=150, **peers.VIEWS, batch_size=256),
-            "VICReg, two views": dict(build=peers.two_view_vicreg, steps=330, **peers.VIEWS, batch_size=128),
-            "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=600, **peers.VIEWS, batch_size=64),
-            "supervised": dict(build=None, steps=1400),
+            "SimCLR": dict(build=peers.simclr, steps=170, **peers.VIEWS, batch_size=256),
+            "VICReg, two views": dict(build=peers.two_view_vicreg, steps=350, **peers.VIEWS, batch_size=128),
+            "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=690, **peers.VIEWS, batch_size=64),
+            "supervised": dict(build=None, steps=2790, batch_size=32, lr=2e-3, augment=crop_flip),
         },
     },
     "target_scale": {
@@ -244,6 +254,9 @@ TABLES = {
             "0.03 (recipe)": {},
             "0.1": dict(weight=0.1),
             "0.3": dict(weight=0.3),
+            "SIGReg, 0.003": dict(weight=0.003, regulariser=sigreg),
+            "SIGReg, 0.01": dict(weight=0.01, regulariser=sigreg),
+            "SIGReg, 0.03": dict(weight=0.03, regulariser=sigreg),
         },
     },
     "optimiser": {
@@ -257,5 +270,5 @@ TABLES = {
         },
     },
 }
-BUDGETS = ("two_minutes", "ten_minutes_nano", "ten_minutes")
+BUDGETS = ("two_minutes", "ten_minutes_nano", "ten_minutes", "twenty_minutes")
 ABLATIONS = tuple(name for name, table in TABLES.items() if table["steps"] == 1000)  # one change each, equal steps

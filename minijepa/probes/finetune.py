@@ -17,7 +17,7 @@ def fine_tune(encoder, train, test, *, steps=300, batch_size=32, lr=1e-3, weight
     AdamW, a tenth of the steps warm-up, then cosine; augment: function (x, generator) -> x, or None. Not a probe of
     frozen features: it asks how good a start the encoder is, so put the same from a fresh encoder beside it.
     """
-    encoder = copy.deepcopy(encoder).train()
+    encoder = copy.deepcopy(encoder).requires_grad_(True).train()  # a target encoder comes with its gradients off
     device = next(encoder.parameters()).device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
