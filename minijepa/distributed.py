@@ -81,14 +81,17 @@ class Team:
             return cls(dist.get_rank(), dist.get_world_size())
         return cls()
 
-    def part(self, total):
-        """The rows of this process in a batch of `total`: a slice. Raises ValueError if they cannot be equally many."""
-        if total % self.size:
-            raise ValueError(
-                f"a batch of {total} cannot be split evenly over {self.size} processes: make it a multiple"
-            )
-        each = total // self.size
-        return slice(self.rank * each, (self.rank + 1) * each)
+    def part(self, total, piece=0, pieces=1):
+        """The rows of this process in a batch of `total`, or in one of its pieces (fit's `accumulate`): a slice.
+
+        Raises ValueError if they cannot be equally many.
+        """
+        if total % (self.size * pieces):
+            parts = f"{self.size} processes" + (f" in {pieces} pieces" if pieces > 1 else "")
+            raise ValueError(f"a batch of {total} cannot be split evenly over {parts}: make it a multiple")
+        each = total // (self.size * pieces)
+        first = (piece * self.size + self.rank) * each
+        return slice(first, first + each)
 
     def mean(self, value):
         """The mean of a number over the processes, a float that is the same on all of them."""

@@ -1,5 +1,6 @@
 """What cannot be trained, refused before anything is touched: each message names the number that is wrong."""
 
+import inspect
 from pathlib import Path
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -31,14 +32,26 @@ def check_settings(settings, checkpoint, resume, device):
         )
 
 
-def check_parallel(settings, team, shard):
-    """Refuse what several processes, or shards, cannot do."""
+def check_parallel(settings, team, shard, augment=None):
+    """Refuse what batches in parts (over processes, or accumulated) or models in shards cannot do."""
     if settings["batch_size"] % (settings["accumulate"] * team.size):
         raise ValueError(
             f"batch_size {settings['batch_size']} must be a multiple of accumulate times processes, "
             f"{settings['accumulate']} x {team.size}: it is the number of images of one step, over all processes"
         )
+    if settings["accumulate"] * team.size > 1 and augment is not None and not takes(augment, "part"):
+        name = getattr(augment, "__name__", augment)
+        raise ValueError(
+            f"augment={name} does not take `part`, so it cannot give a part of a batch the numbers that it would have "
+            "in the whole: use one process and accumulate=1, or add part=None to its arguments, as crop_flip has"
+        )
     if shard and settings["optimizer"] == "muon":
         raise ValueError("shard=True and optimizer='muon' do not go together: Muon needs whole matrices; use 'adamw'")
     if shard and settings["precision"] == "float16":
         raise ValueError("shard=True and precision='float16' do not go together: use 'bfloat16'")
+
+
+def takes(function, name):
+    """True if it has an argument of that name, or takes any."""
+    arguments = inspect.signature(function).parameters
+    return name in arguments or any(each.kind is each.VAR_KEYWORD for each in arguments.values())

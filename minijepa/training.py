@@ -18,6 +18,7 @@ from minijepa.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.collapse import content_share, position_std
 from minijepa.ema import momentum_schedule
 from minijepa.muon import Muon
+from minijepa.order import BatchOrder
 from minijepa.process import deferred_interrupt, keep_freed_memory, progress_bar, recompute_blocks
 from minijepa.settings import check_parallel, check_settings
 
@@ -80,7 +81,8 @@ def fit(
     lr: peak; linear warm-up over the share `warmup` of the steps, then cosine to 0. weight_decay: (start, end),
     cosine between them, on matrices only: no biases, norms, mask token. momentum: EMA tau (start, end), linear.
     optimizer: "adamw", or "muon" for the matrices inside the blocks and AdamW for the rest (minijepa.muon).
-    accumulate: split each batch into that many parts, one optimiser step for all. precision: "float32", or for
+    accumulate: split each batch into that many parts, one optimiser step for all. They get the crops and masks of the
+    whole batch, so the step is the same; only a term over the batch, such as the regulariser, sees a part. precision: "float32", or for
     autocast (parameters stay float32) "bfloat16" or, on a GPU, "float16", whose gradients are scaled to stay above the
     smallest float16. compile: let torch.compile fuse the forward and backward pass; the first step takes a minute
     longer and needs a C++ compiler, the others a tenth less. recompute: keep only the inputs of the blocks, which run
@@ -91,7 +93,7 @@ def fit(
     goes on where it stopped. Ctrl-C ends the run after the step in hand; a second one at once.
     Inside `distributed.session` the processes share each batch (batch_size is that of all) and make the same step;
     rank 0 alone calls the callbacks, draws the bar and writes the checkpoint, and its monitors are of its own images.
-    `augment` must take `part` there, as crop_flip does. shard: cut the model itself over the processes
+    There, and with accumulate, `augment` must take `part`, as crop_flip does. shard: cut the model itself over the processes
     (distributed.shard); then all of them call the callbacks.
     Raises ValueError for impossible settings or a checkpoint of other settings, FileExistsError when `checkpoint`
     exists and resume is False, TrainingDiverged when the loss is NaN or infinite (before it touches the model).
@@ -105,7 +107,7 @@ def fit(
     team = distributed.Team.current()
     device = torch.device(device or next(model.parameters()).device)
     check_settings(settings, checkpoint, resume, device)
-    check_parallel(settings, team, shard)
+    check_parallel(settings, team, shard, augment)
     if monitor_every < 1 or save_every < 1:
         raise ValueError(f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}")
     keep_freed_memory()
@@ -120,7 +122,7 @@ def fit(
     start = len(history.rows)
     distributed.same_everywhere(team, start=start, images=len(data))
     autocast = torch.autocast(device.type, dtype=HALVES.get(precision), enabled=precision in HALVES)
-    order = BatchOrder(len(data), batch_size, seed)
+    order, in_parts = BatchOrder(len(data), batch_size, seed), accumulate * team.size > 1
     if hasattr(data, "read_ahead"):  # images on disk (LoaderData): what this process will ask for, in order
         data.read_ahead(order.requests(range(start, steps), accumulate, team))
     parallel = distributed.parallel(model, team, device)
@@ -139,20 +141,18 @@ def fit(
         for step in range(start, steps):
             rate = set_schedules(optimizers, step, steps, lr, warmup, weight_decay)
             tau = momentum_schedule(step / steps, *momentum)
-            generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
             model.zero_grad(set_to_none=True)
-            losses = []
-            for index in order.batch(step).chunk(accumulate):
-                rows = team.part(len(index))  # all of them when alone
-                with distributed.exchange(parallel, last=len(losses) + 1 == accumulate):
-                    x = data.floats(index[rows], device)  # [B / accumulate / processes, C, H, W]
+            index, drawn, losses = order.batch(step), None, []  # index: [batch_size]
+            for piece in range(accumulate):
+                rows = team.part(batch_size, piece, accumulate)  # all of them when alone and in one piece
+                generator = torch.Generator().manual_seed(seed * 1_000_003 + step)  # each part draws for the batch
+                with distributed.exchange(parallel, last=piece + 1 == accumulate):
+                    x = data.floats(index[rows], device)  # [B, C, H, W], B = batch_size / accumulate / processes
                     if augment is not None:
-                        x = augment(x, generator, **({"part": (rows.start, len(index))} if team.size > 1 else {}))
-                    drawn = masks(len(index), generator)
-                    if team.size > 1:
-                        drawn = distributed.take(drawn, rows)
+                        x = augment(x, generator, **({"part": (rows.start, batch_size)} if in_parts else {}))
+                    drawn = masks(batch_size, generator) if drawn is None else drawn
                     with autocast:
-                        out = forward(x, drawn.to(device))
+                        out = forward(x, (distributed.take(drawn, rows) if in_parts else drawn).to(device))
                     losses.append(out.loss / accumulate)
                     scaler.scale(losses[-1]).backward()
             loss = team.mean(sum(each.item() for each in losses))
@@ -223,30 +223,3 @@ def set_schedules(optimizers, step, steps, lr, warmup, weight_decay):
         if group["decays"]:
             group["weight_decay"] = decay
     return rate
-
-
-class BatchOrder:
-    """Which images make up the batch of a step: shuffled epochs without replacement, a function of seed and step.
-
-    images: how many there are; `batch` picks [batch_size] of their indices.
-    """
-
-    def __init__(self, images, batch_size, seed):
-        self.images, self.batch_size, self.seed = images, batch_size, seed
-        self.batches = images // batch_size  # per epoch; the rest of an epoch is left out
-        self.epoch, self.order = None, None
-
-    def batch(self, step):
-        """Image indices of a step, int64 [batch_size]."""
-        epoch, place = divmod(step, self.batches)
-        if epoch != self.epoch:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + 500_000_000 + epoch)
-            self.epoch, self.order = epoch, torch.randperm(self.images, generator=generator)
-        return self.order[place * self.batch_size : (place + 1) * self.batch_size]
-
-    def requests(self, steps, accumulate, team):
-        """What one process of a team will ask for in these steps: (step, image indices [B / accumulate / size])."""
-        ahead = BatchOrder(self.images, self.batch_size, self.seed)  # its own, as it may be an epoch ahead
-        for step in steps:
-            for index in ahead.batch(step).chunk(accumulate):
-                yield step, index[team.part(len(index))]

@@ -345,8 +345,12 @@ def test_probe_numbers_do_not_depend_on_the_number_of_processes(together):
 def test_parts_make_the_whole():
     parts = [list(range(12))[distributed.Team(rank, 3).part(12)] for rank in range(3)]
     assert sum(parts, []) == list(range(12)) and {len(part) for part in parts} == {4}
+    pieces = [list(range(12))[distributed.Team(rank, 2).part(12, piece, 3)] for piece in range(3) for rank in (0, 1)]
+    assert pieces == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]  # accumulated: each piece is shared
     with pytest.raises(ValueError, match="10 cannot be split evenly over 3"):
         distributed.Team(0, 3).part(10)
+    with pytest.raises(ValueError, match="6 cannot be split evenly over 2 processes in 2 pieces"):
+        distributed.Team(0, 2).part(6, 0, 2)
 
 
 def test_a_part_of_a_batch_gets_the_crops_of_the_whole():
