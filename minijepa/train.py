@@ -60,7 +60,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--lr", type=positive(float), help=f"peak learning rate (default {recipe.TRAINING['lr']})")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then faster")
-    parser.add_argument("--recompute", action="store_true", help="less memory, a third more time")
+    parser.add_argument("--recompute", action="store_true", help="less memory, an eighth more arithmetic")
     parser.add_argument("--shard", action="store_true", help="cut the model over the processes (AdamW only)")
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: the best there is)")
     parser.add_argument("--seed", type=int, default=0)
