@@ -14,6 +14,11 @@ import torch.distributed as dist
 from minijepa.distributed import Team, is_sharded
 
 
+def holds_run(path):
+    """True if a run can go on from there: a file, or a folder of shards whose writing came to its end."""
+    return Path(path).is_file() or (Path(path) / "latest").is_file()
+
+
 def save_checkpoint(path, model, optimizers, settings, rows, scaler=None):
     """Write all that a resumed run needs, atomically: a crash leaves the old file or the new one, never a half.
 
@@ -79,7 +84,9 @@ def save_shards(path, model, optimizers, rest, team):
     """Each process writes its shards into a new folder; when all have, `latest` is made to name it, atomically."""
     import torch.distributed.checkpoint as dcp
 
-    folder = path / f"step-{len(rest['rows']):08d}"
+    name = [fresh(path, f"step-{len(rest['rows']):08d}")]
+    dist.broadcast_object_list(name)  # rank 0's, as another may not yet see what it has removed
+    folder = path / name[0]
     dcp.save(states_of(model, optimizers), checkpoint_id=folder)
     if team.rank == 0:
         write(folder / "rest.pt", rest)
@@ -90,6 +97,12 @@ def save_shards(path, model, optimizers, rest, team):
             if older != folder:
                 shutil.rmtree(older)
     dist.barrier()
+
+
+def fresh(path, name):
+    """A name that nothing in the folder has: a save that was killed, or the run to go on from, may lie there."""
+    names = (name + end for end in ("", *(f".{again}" for again in range(1, 1000))))
+    return next(each for each in names if not (path / each).exists())
 
 
 def load_shards(folder, model, optimizers):

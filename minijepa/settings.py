@@ -1,7 +1,8 @@
 """What cannot be trained, refused before anything is touched: each message names the number that is wrong."""
 
 import inspect
-from pathlib import Path
+
+from minijepa.checkpoint import holds_run
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 FLOAT16_DEVICES = ("cuda",)  # elsewhere it is slower than float32
@@ -25,7 +26,7 @@ def check_settings(settings, checkpoint, resume, device):
         raise ValueError(f"precision must be {names} on this device, {device.type}, got {settings['precision']!r}")
     if resume and not checkpoint:
         raise ValueError("resume=True needs checkpoint, the file to go on from, got None")
-    if checkpoint and not resume and Path(checkpoint).exists():
+    if checkpoint and not resume and holds_run(checkpoint):
         raise FileExistsError(
             f"{checkpoint} holds an earlier run and would be overwritten: pass resume=True to go on with it, "
             f"another checkpoint name, or delete the file"

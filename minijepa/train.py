@@ -26,6 +26,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 import minijepa  # noqa: E402
 from minijepa import distributed, plots, probes, recipe  # noqa: E402
+from minijepa.checkpoint import holds_run  # noqa: E402
 from minijepa.datasets import DataCorrupt, DataUnavailable, load  # noqa: E402
 from minijepa.training import TrainingDiverged, fit  # noqa: E402
 from minijepa.vit import SIZES, count_parameters  # noqa: E402
@@ -82,7 +83,7 @@ def parse_arguments(argv=None):
         parser.error("argument --resume: also give --steps, the number that the first run printed")
     if arguments.out is None:
         arguments.out = Path("runs") / f"{Path(arguments.data).name}-seed{arguments.seed}"
-    if (arguments.out / "checkpoint.pt").exists() and not arguments.resume:
+    if holds_run(arguments.out / "checkpoint.pt") and not arguments.resume:
         parser.error(
             f"argument --out: {arguments.out} holds an earlier run; give another folder, or --resume --steps N"
         )

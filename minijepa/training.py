@@ -9,12 +9,11 @@ Among several processes (minijepa.distributed) each takes its rows of them, and 
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
 from minijepa import distributed
-from minijepa.checkpoint import load_checkpoint, save_checkpoint
+from minijepa.checkpoint import holds_run, load_checkpoint, save_checkpoint
 from minijepa.collapse import content_share, position_std
 from minijepa.ema import momentum_schedule
 from minijepa.muon import Muon
@@ -82,19 +81,20 @@ def fit(
     cosine between them, on matrices only: no biases, norms, mask token. momentum: EMA tau (start, end), linear.
     optimizer: "adamw", or "muon" for the matrices inside the blocks and AdamW for the rest (minijepa.muon).
     accumulate: split each batch into that many parts, one optimiser step for all. They get the crops and masks of the
-    whole batch, so the step is the same; only a term over the batch, such as the regulariser, sees a part. precision: "float32", or for
-    autocast (parameters stay float32) "bfloat16" or, on a GPU, "float16", whose gradients are scaled to stay above the
-    smallest float16. compile: let torch.compile fuse the forward and backward pass; the first step takes a minute
-    longer and needs a C++ compiler, the others a tenth less. recompute: keep only the inputs of the blocks, which run
-    again in the backward pass (process.recompute_blocks). callbacks: functions (step, model, row), called after each
-    step; what they put into `row` is recorded. monitor_every: steps between collapse monitors (target_std,
-    content_share; see minijepa.collapse).
+    whole batch, so the step is the same; only a term over the batch, such as the regulariser, sees one part at a time.
+    precision: "float32", or for autocast (parameters stay float32) "bfloat16" or, on a GPU, "float16", whose gradients
+    are scaled to stay above the smallest float16. compile: let torch.compile fuse the forward and backward pass; the
+    first step takes a minute longer and needs a C++ compiler, the others 4 to 16 % less (recorded on two CPU cores:
+    docs/results/bench.json). recompute: keep only the inputs of the blocks, which run again in the backward pass
+    (process.recompute_blocks). callbacks: functions (step, model, row), called after each step; what they put into
+    `row` is recorded. monitor_every: steps between collapse monitors (target_std, content_share; see
+    minijepa.collapse).
     checkpoint: a file to write every `save_every` steps, at the end and on Ctrl-C; with resume=True a run found there
     goes on where it stopped. Ctrl-C ends the run after the step in hand; a second one at once.
     Inside `distributed.session` the processes share each batch (batch_size is that of all) and make the same step;
     rank 0 alone calls the callbacks, draws the bar and writes the checkpoint, and its monitors are of its own images.
-    There, and with accumulate, `augment` must take `part`, as crop_flip does. shard: cut the model itself over the processes
-    (distributed.shard); then all of them call the callbacks.
+    There, and with accumulate, `augment` must take `part`, as crop_flip does. shard: cut the model itself over the
+    processes (distributed.shard); then all of them call the callbacks.
     Raises ValueError for impossible settings or a checkpoint of other settings, FileExistsError when `checkpoint`
     exists and resume is False, TrainingDiverged when the loss is NaN or infinite (before it touches the model).
     Source: I-JEPA (arXiv:2301.08243, appendix A.1) for the form of the schedules.
@@ -117,9 +117,9 @@ def fit(
     optimizers = make_optimizers(model, lr, betas, optimizer)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     history = History()
-    if resume and Path(checkpoint).exists():
+    if resume and holds_run(checkpoint):
         history.rows = load_checkpoint(checkpoint, model, optimizers, settings, scaler)
-    start = len(history.rows)
+    start = saved = len(history.rows)
     distributed.same_everywhere(team, start=start, images=len(data))
     autocast = torch.autocast(device.type, dtype=HALVES.get(precision), enabled=precision in HALVES)
     order, in_parts = BatchOrder(len(data), batch_size, seed), accumulate * team.size > 1
@@ -129,8 +129,10 @@ def fit(
     forward = torch.compile(parallel) if compile else parallel  # the same parameters, another program
 
     def save():
-        if checkpoint:
+        nonlocal saved
+        if checkpoint and len(history.rows) > saved:  # the last step may have been saved as one of every save_every
             save_checkpoint(checkpoint, model, optimizers, settings, history.rows, scaler)
+            saved = len(history.rows)
 
     with (
         deferred_interrupt() as interrupt,

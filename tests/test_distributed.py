@@ -8,6 +8,7 @@ rounding noise up where a gradient is zero. The references are runs of this proc
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from PIL import Image
 
 from minijepa import distributed, process, settings
 from minijepa.augment import crop_flip
-from minijepa.checkpoint import load_checkpoint
+from minijepa.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.datasets import shapeworld
 from minijepa.jepa import JEPA
 from minijepa.losses import sigreg, variance_covariance, vicreg
@@ -296,6 +297,60 @@ def test_shards_and_files_are_told_apart(together, tmp_path):
     run(checkpoint=path + ".pt", steps=2)
     result = together(1, shard=True, checkpoint=path + ".pt", resume=True, steps=2)[0]
     assert "run.pt holds a run in one file" in result["error"] and "shard=False" in result["error"]
+
+
+@pytest.fixture
+def group_of_one(monkeypatch):
+    """A process group in this process, with nobody else in it."""
+    for name, value in {**environment(1), "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with distributed.session():
+        yield
+
+
+@pytest.fixture
+def saves(monkeypatch):
+    """The names of the folders into which shards are written, each checked: it is not the one that `latest` names."""
+    import torch.distributed.checkpoint as dcp
+
+    names, save = [], dcp.save
+
+    def watched(states, checkpoint_id):
+        latest = checkpoint_id.parent / "latest"
+        assert not latest.exists() or latest.read_text() != checkpoint_id.name
+        names.append(checkpoint_id.name)
+        return save(states, checkpoint_id=checkpoint_id)
+
+    monkeypatch.setattr(dcp, "save", watched)
+    return names
+
+
+def test_shards_are_never_written_over(group_of_one, saves, tmp_path):
+    """Not even when the last step is one of every `save_every`, or nothing is left to do: a crash would lose the run."""
+    settings = {"shard": True, "steps": 4, "save_every": 2, "checkpoint": tmp_path / "run"}
+    rows = run(**settings)["rows"]
+    assert saves == ["step-00000002", "step-00000004"]
+    assert run(**settings, resume=True)["rows"] == rows and len(saves) == 2
+    model = build()
+    distributed.shard(model, torch.device("cpu"))
+    for name in ("step-00000004.1", "step-00000004"):
+        save_checkpoint(tmp_path / "run", model, make_optimizers(model, 1e-3), {}, rows)
+        assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["latest", name]
+    assert saves[2:] == ["step-00000004.1", "step-00000004"]
+
+
+def test_a_run_killed_in_its_first_save_starts_afresh(group_of_one, saves, tmp_path, monkeypatch):
+    settings = {"shard": True, "checkpoint": tmp_path / "run"}
+    whole = run()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda old, new: 1 / 0)  # all is written, but `latest` does not name it
+        with pytest.raises(ZeroDivisionError):
+            run(**settings, save_every=5)
+    assert [each.name for each in (tmp_path / "run").iterdir()] == ["step-00000005"]
+    for resume in (True, False):
+        shutil.copytree(tmp_path / "run", tmp_path / str(resume))
+        assert_same_run(whole, run(**{**settings, "checkpoint": tmp_path / str(resume)}, resume=resume))
+        assert sorted(each.name for each in (tmp_path / str(resume)).iterdir()) == ["latest", "step-00000020"]
 
 
 @pytest.mark.parametrize(
