@@ -17,7 +17,7 @@ from minijepa.checkpoint import holds_run, load_checkpoint, save_checkpoint
 from minijepa.collapse import content_share, position_std
 from minijepa.ema import momentum_schedule
 from minijepa.muon import Muon
-from minijepa.order import BatchOrder
+from minijepa.order import BatchOrder, reading_ahead
 from minijepa.process import deferred_interrupt, keep_freed_memory, progress_bar, recompute_blocks
 from minijepa.settings import check_parallel, check_settings
 
@@ -123,8 +123,7 @@ def fit(
     distributed.same_everywhere(team, start=start, images=len(data))
     autocast = torch.autocast(device.type, dtype=HALVES.get(precision), enabled=precision in HALVES)
     order, in_parts = BatchOrder(len(data), batch_size, seed), accumulate * team.size > 1
-    if hasattr(data, "read_ahead"):  # images on disk (LoaderData): what this process will ask for, in order
-        data.read_ahead(order.requests(range(start, steps), accumulate, team))
+    requests = order.requests(range(start, steps), accumulate, team)
     parallel = distributed.parallel(model, team, device)
     forward = torch.compile(parallel) if compile else parallel  # the same parameters, another program
 
@@ -137,6 +136,7 @@ def fit(
     with (
         deferred_interrupt() as interrupt,
         progress_bar(label, steps, start, hidden=team.rank > 0) as bar,
+        reading_ahead(data, requests),
         distributed.over_the_whole_batch(model, team),
         recompute_blocks(model.encoder, model.predictor) if recompute else nullcontext(),
     ):
