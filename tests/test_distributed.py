@@ -77,9 +77,15 @@ def build(weight=0.0, regulariser="variance_covariance", tokens=1):
     return JEPA(encoder, predictor, weight=weight, regulariser=REGULARISERS[regulariser]).double()
 
 
-def run(weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, **settings):
-    """One run. stop, kill: {"rank", "step"} of the process that gets a Ctrl-C, or dies, in the middle of that step."""
+def run(
+    weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, more=0, **settings
+):
+    """One run. stop, kill: {"rank", "step"} of the process that gets a Ctrl-C, or dies, in the middle of that step.
+
+    more: images that each rank has more than the one before.
+    """
     model, data = build(weight, regulariser, tokens=1 + sets), Images(broken)
+    data.pixels = data.pixels[: len(data) - 2 * more + more * distributed.Team.current().rank]
     rank, calls = distributed.Team.current().rank, []
 
     def masks(batch, generator):
@@ -285,6 +291,12 @@ def test_a_killed_rank_ends_the_job_with_a_message(tmp_path):
     assert "rank      : 1" in job.stderr and "SIGKILL" in job.stderr  # torchrun's report
     assert len(torch.load(path, weights_only=True)["rows"]) == 10
     assert_same_run(run(), run(checkpoint=path, resume=True))
+
+
+def test_processes_that_disagree_all_stop(together):
+    """Also the one in the middle, whose number is the mean of all."""
+    for rank, result in enumerate(together(3, more=1)):
+        assert result["error"].startswith(f"RuntimeError: rank {rank} has images {24 + rank} and others another")
 
 
 def test_shards_and_files_are_told_apart(together, tmp_path):
