@@ -119,7 +119,8 @@ def fit(
     history = History()
     if resume and holds_run(checkpoint):
         history.rows = load_checkpoint(checkpoint, model, optimizers, settings, scaler)
-    start = saved = len(history.rows)
+    start, together = len(history.rows), Together(optimizers)
+    saved = start
     distributed.same_everywhere(team, start=start, images=len(data))
     autocast = torch.autocast(device.type, dtype=HALVES.get(precision), enabled=precision in HALVES)
     order, in_parts = BatchOrder(len(data), batch_size, seed), accumulate * team.size > 1
@@ -163,10 +164,9 @@ def fit(
                     f"the loss became {loss} at step {step + 1} of {steps} (lr {rate:.2e}); the parameters are "
                     f"those after step {step}. Lower lr (now {lr:.1e}), lengthen warmup, or use precision='float32'"
                 )
-            for each in optimizers:
-                scaler.step(each)
+            if scaler.step(together):  # None where a float16 gradient overflowed: then nothing moves in this step
+                model.update_teacher(tau)
             scaler.update()
-            model.update_teacher(tau)
             row = {"step": step + 1, "loss": loss, "lr": rate, "momentum": tau}
             if step % monitor_every == 0 or step + 1 == steps:
                 row["target_std"] = position_std(out.all_targets)
@@ -205,6 +205,20 @@ def make_optimizers(model, lr, betas=(0.9, 0.95), optimizer="adamw"):
     fused = rest[0].device.type in ("cpu", "cuda")
     optimizers = [torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=betas, fused=fused)]
     return [*optimizers, Muon([{"params": inner, "decays": True}], lr=lr)] if inner else optimizers
+
+
+class Together:
+    """Several optimisers as one, for the gradient scaler: it leaves a step out for all of them or for none."""
+
+    def __init__(self, optimizers):
+        self.optimizers = optimizers
+        self.param_groups = [group for each in optimizers for group in each.param_groups]
+
+    def step(self):
+        """One step of each. Returns True, which tells it from a step that the scaler leaves out."""
+        for each in self.optimizers:
+            each.step()
+        return True
 
 
 def warmup_cosine(step, steps, peak, warmup):

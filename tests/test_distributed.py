@@ -6,6 +6,7 @@ rounding noise up where a gradient is zero. The references are runs of this proc
 """
 
 import json
+import math
 import os
 import re
 import shutil
@@ -338,7 +339,7 @@ def saves(monkeypatch):
 
 
 def test_shards_are_never_written_over(group_of_one, saves, tmp_path):
-    """Not even when the last step is one of every `save_every`, or nothing is left to do: a crash would lose the run."""
+    """Not even when the last step is one of every `save_every`, or none is left to do: a crash would lose the run."""
     settings = {"shard": True, "steps": 4, "save_every": 2, "checkpoint": tmp_path / "run"}
     rows = run(**settings)["rows"]
     assert saves == ["step-00000002", "step-00000004"]
@@ -539,6 +540,25 @@ def test_float16_scales_its_gradients(monkeypatch, tmp_path):
     assert set(scales) == {65536.0} and halved == pytest.approx(plain, rel=0.02) and halved != plain
     assert torch.load(path, weights_only=True)["scaler"]["scale"] == 65536.0
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("overflows", ["encoder.norm.bias", "encoder.blocks.0.mlp.fc1.weight"])
+def test_a_float16_gradient_that_overflows_leaves_the_step_out_for_all(overflows, monkeypatch):
+    """Of AdamW or of Muon, the other must not step either, nor the teacher; then the scale is halved."""
+    monkeypatch.setattr(settings, "FLOAT16_DEVICES", ("cpu",))
+    model, data, states = build(0.3).float(), Images(), []
+    data.pixels = data.pixels.float()
+    parameter = model.get_parameter(overflows)
+    parameter.register_hook(lambda gradient: gradient * (math.inf if len(states) == 2 else 1.0))
+
+    def remember(step, model, row):
+        states.append({name: value.clone() for name, value in model.state_dict().items() if "pos_" not in name})
+
+    more = {"optimizer": "muon", "precision": "float16", "momentum": (0.9, 0.9), "callbacks": [remember]}
+    fit(model, data, draw, steps=4, batch_size=6, lr=1e-2, **more)
+    for step in (1, 2, 3):
+        moved = {name for name, value in states[step].items() if not torch.equal(value, states[step - 1][name])}
+        assert moved == (set() if step == 2 else set(states[0])), step
 
 
 if __name__ == "__main__":
