@@ -205,10 +205,11 @@ def parallel(model, team, device):
 
 
 def exchange(parallel_model, last):
-    """For one part of an accumulated batch: a context in which gradients are only exchanged if it is the `last`."""
-    if is_sharded(parallel_model):
-        parallel_model.set_requires_gradient_sync(last)
-        return nullcontext()
+    """For one part of an accumulated batch: a context in which gradients are only exchanged if it is the `last`.
+
+    A model in shards exchanges those of every part: to wait, each process would have to keep whole gradients, and
+    memory is why one shards.
+    """
     return nullcontext() if last or not hasattr(parallel_model, "no_sync") else parallel_model.no_sync()
 
 
@@ -216,7 +217,8 @@ def shard(model, device):
     """Cut every parameter of a JEPA, teacher included, in as many shards as there are processes (FSDP2), in place.
 
     Each process keeps 1/size of parameters, gradients and optimiser state, and gathers a transformer block's weights
-    just before that block runs. For models that do not fit into one device; otherwise DDP moves less.
+    just before that block runs. For models that do not fit into one device; otherwise DDP moves less. The model may
+    still lie on the CPU: block after block goes to `device`, takes rank 0's values, as in DDP, and is cut.
     Teacher and encoder are cut alike, so the EMA works shard by shard. Raises RuntimeError where it cannot be done.
     """
     if not (dist.is_available() and dist.is_initialized()):
@@ -230,10 +232,13 @@ def shard(model, device):
     # a step returns context and targets, views that nobody writes into; torch warns of what would happen if one did
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    for name, module in list(model.named_modules()):
-        if name.split(".")[-2:-1] == ["blocks"]:
-            fully_shard(module, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    blocks = [module for name, module in model.named_modules() if name.split(".")[-2:-1] == ["blocks"]]
+    for module in [*blocks, model]:  # the model last, with what is in no block
+        module.to(device)
+        for tensor in [*module.parameters(), *module.buffers()]:
+            if not hasattr(tensor, "full_tensor"):  # not cut yet
+                dist.broadcast(tensor.detach(), src=0)
+        fully_shard(module, mesh=mesh)
 
 
 def is_sharded(model):

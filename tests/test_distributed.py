@@ -70,24 +70,25 @@ def crop(x, generator, part=None):
     return crop_flip(x.float(), generator, part=part).double()
 
 
-def build(weight=0.0, regulariser="variance_covariance", tokens=1):
-    """depth 2 of an encoder and predictor of 12 features, in float64."""
-    torch.manual_seed(0)
+def build(weight=0.0, regulariser="variance_covariance", tokens=1, start=0):
+    """depth 2 of an encoder and predictor of 12 features, in float64. start: the seed of the weights."""
+    torch.manual_seed(start)
     encoder = ViT(8, 2, dim=12, depth=2, heads=3)
     predictor = Predictor(12, GRID, width=12, depth=1, heads=3, mask_tokens=tokens)
     return JEPA(encoder, predictor, weight=weight, regulariser=REGULARISERS[regulariser]).double()
 
 
 def run(
-    weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, more=0, **settings
-):
+    weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, more=0, apart=0,
+    **settings,
+):  # fmt: skip
     """One run. stop, kill: {"rank", "step"} of the process that gets a Ctrl-C, or dies, in the middle of that step.
 
-    more: images that each rank has more than the one before.
+    more: images that each rank has more than the one before; apart: the same for the seed of the weights.
     """
-    model, data = build(weight, regulariser, tokens=1 + sets), Images(broken)
-    data.pixels = data.pixels[: len(data) - 2 * more + more * distributed.Team.current().rank]
     rank, calls = distributed.Team.current().rank, []
+    model, data = build(weight, regulariser, tokens=1 + sets, start=apart * rank), Images(broken)
+    data.pixels = data.pixels[: len(data) - 2 * more + more * rank]
 
     def masks(batch, generator):
         calls.append(batch)
@@ -219,6 +220,8 @@ RUNS = {
     "muon": (3, {"weight": 0.3, "optimizer": "muon"}),
     "several masks": (2, {"weight": 0.3, "sets": True}),
     "recomputed": (2, {"weight": 0.3, "recompute": True}),
+    "from other weights than rank 0's": (2, {"apart": 1}),
+    "in shards, from other weights than rank 0's": (2, {"shard": True, "apart": 1}),
     "in shards": (2, {"weight": 0.3, "shard": True}),
     "in three shards, accumulated": (3, {"weight": 0.3, "shard": True, "accumulate": 2}),
 }
@@ -472,6 +475,17 @@ def test_gradients_are_exchanged_once_per_step(monkeypatch):
             return "no_sync"
 
     assert exchange(Waits(), last=False) == "no_sync" and exchange(Waits(), last=True) != "no_sync"
+
+
+def test_shards_exchange_the_gradients_of_every_part(group_of_one):
+    """After a part that is not the last each process holds its shards of them, and nothing whole."""
+    model = build()
+    distributed.shard(model, torch.device("cpu"))
+    for last in (False, True):
+        with distributed.exchange(model, last=last):
+            model(Images().pixels, draw(26, torch.Generator().manual_seed(0))).loss.backward()
+        learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        assert learned and all(hasattr(p.grad, "full_tensor") for p in learned.values())
 
 
 def test_images_on_a_device():
