@@ -45,18 +45,20 @@ def own_device(device):
 def session(device="cpu", timeout=600):
     """Join the processes that torchrun started, leave them at the end; alone, do nothing. Yields the Team.
 
-    device: nccl carries the messages between CUDA devices, gloo all others. timeout: seconds that a process waits for
-    the others in one exchange; with gloo it notices at once when one of them dies.
+    device: nccl carries the messages between CUDA devices ("cuda": see own_device), gloo all others. timeout: seconds
+    that a process waits for the others in one exchange; with gloo it notices at once when one of them dies.
     A process that fails says so in one line with its rank and ends; the ones that wait for it then end too, or
     torchrun ends them. What is lost are the steps since the last checkpoint.
     """
     if not launched():
         yield Team()
         return
-    device = torch.device(device)
+    device = own_device(device)
+    backend = {"backend": "gloo"}
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout))
+        backend = {"backend": "nccl", "device_id": device}  # so that a barrier, too, knows which GPU is meant
+    dist.init_process_group(**backend, timeout=timedelta(seconds=timeout))
     rank, size = dist.get_rank(), dist.get_world_size()
     try:
         yield Team.current()

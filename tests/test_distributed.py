@@ -440,6 +440,20 @@ def test_alone_nothing_is_joined(monkeypatch):
         distributed.shard(build(), torch.device("cpu"))
 
 
+def test_a_session_on_gpus_takes_the_one_of_this_process(monkeypatch):
+    """Without a GPU: what torch is told."""
+    for name, value in {**environment(2), "RANK": "3", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    told = []
+    monkeypatch.setattr(torch.cuda, "set_device", told.append)
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **more: told.append((backend, more["device_id"])))
+    monkeypatch.setattr(dist, "get_rank", lambda: 1 / 0)  # no further
+    with pytest.raises(ZeroDivisionError), distributed.session("cuda"):
+        pass
+    own = torch.device("cuda", 1)
+    assert told == [own, ("nccl", own)]
+
+
 class Term(torch.nn.Module):
     def forward(self, z):
         return z.sum()

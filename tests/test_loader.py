@@ -88,6 +88,18 @@ def test_an_error_lets_the_workers_go(folder):
     assert data.floats(slice(2)).shape == (2, 3, 32, 32)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the workers' batches are pinned")
+def test_a_copy_from_ordinary_memory_is_waited_for(folder, monkeypatch):
+    """On MPS the next batch could be written over one that is still on its way."""
+    data, copies, to = LoaderData(folder, size=32, workers=0), [], torch.Tensor.to
+    data.read_ahead([(0, torch.tensor([1, 2]))])
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda x, *where, **how: copies.append((where, how)) or to(x, *where, **how)
+    )
+    assert data.floats(torch.tensor([1, 2]), device="meta").device.type == "meta"
+    assert (("meta",), {"non_blocking": False}) in copies
+
+
 def test_other_images_than_ordered_are_refused(folder):
     data = LoaderData(folder, size=32, workers=0)
     data.read_ahead([(0, torch.tensor([1, 2]))])
