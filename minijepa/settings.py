@@ -33,14 +33,20 @@ def check_settings(settings, checkpoint, resume, device):
         )
 
 
-def check_parallel(settings, team, shard, augment=None):
+def check_parallel(settings, team, shard, model, augment):
     """Refuse what batches in parts (over processes, or accumulated) or models in shards cannot do."""
+    in_parts = settings["accumulate"] * team.size > 1
     if settings["batch_size"] % (settings["accumulate"] * team.size):
         raise ValueError(
             f"batch_size {settings['batch_size']} must be a multiple of accumulate times processes, "
             f"{settings['accumulate']} x {team.size}: it is the number of images of one step, over all processes"
         )
-    if settings["accumulate"] * team.size > 1 and augment is not None and not takes(augment, "part"):
+    if in_parts and getattr(model, "compares_images", False):
+        raise ValueError(
+            f"{type(model).__name__} compares the images of a batch in its loss and its BatchNorm, so parts of a batch "
+            "would train another model than the whole: use one process and accumulate=1"
+        )
+    if in_parts and augment is not None and not takes(augment, "part"):
         name = getattr(augment, "__name__", augment)
         raise ValueError(
             f"augment={name} does not take `part`, so it cannot give a part of a batch the numbers that it would have "

@@ -107,7 +107,7 @@ def fit(
     team = distributed.Team.current()
     device = torch.device(device or next(model.parameters()).device)
     check_settings(settings, checkpoint, resume, device)
-    check_parallel(settings, team, shard, augment)
+    check_parallel(settings, team, shard, model, augment)
     if monitor_every < 1 or save_every < 1:
         raise ValueError(f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}")
     keep_freed_memory()
