@@ -53,7 +53,10 @@ def check_parallel(settings, team, shard, model, augment):
             "in the whole: use one process and accumulate=1, or add part=None to its arguments, as crop_flip has"
         )
     if shard and settings["optimizer"] == "muon":
-        raise ValueError("shard=True and optimizer='muon' do not go together: Muon needs whole matrices; use 'adamw'")
+        raise ValueError(
+            "shard=True and optimizer='muon' do not go together: Muon needs whole matrices; use optimizer='adamw' "
+            "(on the command line --optimizer adamw)"
+        )
     if shard and settings["precision"] == "float16":
         raise ValueError("shard=True and precision='float16' do not go together: use 'bfloat16'")
 

@@ -316,10 +316,15 @@ def test_shards_and_files_are_told_apart(together, tmp_path):
 
 
 @pytest.fixture
-def group_of_one(monkeypatch):
-    """A process group in this process, with nobody else in it."""
+def launched_alone(monkeypatch):
+    """What torchrun says to a process that has no others."""
     for name, value in {**environment(1), "RANK": "0", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def group_of_one(launched_alone):
+    """A process group in this process, with nobody else in it."""
     with distributed.session():
         yield
 
@@ -386,20 +391,50 @@ def test_impossible_requests(settings, words, together):
 # --- the command line ---
 
 
-def test_the_command_line_on_two_processes(together, tmp_path):
-    """The same arguments, the same encoder, and one process that writes."""
+@pytest.fixture
+def words(tmp_path):
+    """A command line on forty drawn images, but for --out."""
     images = tmp_path / "images"
     for i, image in enumerate(shapeworld(40, seed=0).images):
         folder = images / ("even", "odd")[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:02d}.png")
-    words = ["--data", str(images), "--steps", "3", "--batch-size", "8", "--device", "cpu"]
-    codes = together(2, do="cli", arguments=[*words, "--out", str(tmp_path / "two")])
+    return ["--data", str(images), "--batch-size", "8", "--device", "cpu"]
+
+
+@pytest.mark.parametrize("more", [[], ["--shard"]])
+def test_the_command_line_on_two_processes(more, words, together, tmp_path):
+    """The same arguments, the same encoder, and one process that writes."""
+    words = [*words, "--steps", "3", *(["--optimizer", "adamw"] if more else [])]
+    codes = together(2, do="cli", arguments=[*words, *more, "--out", str(tmp_path / "two")])
     assert [each["code"] for each in codes] == [0, 0]
     assert run_cli([*words, "--out", str(tmp_path / "one")])["code"] == 0
     two, one = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("two", "one"))
     assert two["processes"] == 2 and one["processes"] == 1
+    assert two["recipe"]["optimizer"] == ("adamw" if more else "muon")
     assert [row["loss"] for row in two["history"]] == pytest.approx([row["loss"] for row in one["history"]], rel=1e-4)
+    for name, probe in one["probes"].items():
+        assert two["probes"][name] == pytest.approx(probe, abs=0.13)  # one of the eight images held out
+
+
+def test_a_model_to_be_cut_is_never_whole_on_the_device(words, launched_alone, monkeypatch, tmp_path):
+    """Neither before `fit`, nor the copy that is timed, nor the model that is put together for the probes."""
+    to, moved = torch.nn.Module.to, []
+
+    def watched(module, *where, **how):
+        if isinstance(module, JEPA):
+            moved.append(all(distributed.is_sharded(block) for block in module.encoder.blocks))
+        return to(module, *where, **how)
+
+    monkeypatch.setattr(torch.nn.Module, "to", watched)
+    more = ["--shard", "--optimizer", "adamw", "--minutes", "0.001"]
+    assert run_cli([*words, *more, "--out", str(tmp_path / "run")])["code"] == 0
+    assert moved and all(moved)
+
+
+def test_the_command_line_says_how_to_shard(words, launched_alone, tmp_path, capsys):
+    assert run_cli([*words, "--steps", "3", "--shard", "--out", str(tmp_path / "run")])["code"] == 1
+    assert "Muon needs whole matrices" in (error := capsys.readouterr().err) and "--optimizer adamw" in error
 
 
 def test_probe_numbers_do_not_depend_on_the_number_of_processes(together):

@@ -64,6 +64,14 @@ def test_resume_goes_on_and_an_earlier_run_is_not_overwritten(folder, tmp_path, 
     assert "steps was 3 and is now 5" in capsys.readouterr().err
 
 
+def test_there_must_be_a_run_to_resume(folder, tmp_path, capsys):
+    """A wrong --out would otherwise begin another run, and nobody would see it."""
+    with pytest.raises(SystemExit) as stop:
+        train.main(arguments(folder, tmp_path / "nothing", "--steps", "3", "--resume"))
+    assert stop.value.code == 2
+    assert f"argument --resume: there is no run in {tmp_path / 'nothing'} to go on with" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
