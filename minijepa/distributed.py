@@ -95,13 +95,17 @@ class Team:
         first = (piece * self.size + self.rank) * each
         return slice(first, first + each)
 
-    def mean(self, value):
-        """The mean of a number over the processes, a float that is the same on all of them."""
+    def means(self, *values):
+        """The mean of each number over the processes, floats that are the same on all of them; sent together."""
         if self.size == 1:
-            return value
-        number = torch.tensor(float(value), dtype=torch.float64, device=messages_from())
-        dist.all_reduce(number)
-        return number.item() / self.size
+            return list(values)
+        numbers = torch.tensor([float(each) for each in values], dtype=torch.float64, device=messages_from())
+        dist.all_reduce(numbers)
+        return [total / self.size for total in numbers.tolist()]
+
+    def mean(self, value):
+        """The mean of one number."""
+        return self.means(value)[0]
 
     def any(self, flag):
         """True on all processes if `flag` is true on one."""

@@ -90,7 +90,8 @@ def fit(
     `row` is recorded. monitor_every: steps between collapse monitors (target_std, content_share; see
     minijepa.collapse).
     checkpoint: a file to write every `save_every` steps, at the end and on Ctrl-C; with resume=True a run found there
-    goes on where it stopped. Ctrl-C ends the run after the step in hand; a second one at once.
+    goes on where it stopped. Ctrl-C ends the run after the step in hand, of several processes perhaps after the next;
+    a second one at once.
     Inside `distributed.session` the processes share each batch (batch_size is that of all) and make the same step;
     rank 0 alone calls the callbacks, draws the bar and writes the checkpoint, and its monitors are of its own images.
     There, and with accumulate, `augment` must take `part`, as crop_flip does. shard: cut the model itself over the
@@ -158,7 +159,8 @@ def fit(
                         out = forward(x, (distributed.take(drawn, rows) if in_parts else drawn).to(device))
                     losses.append(out.loss / accumulate)
                     scaler.scale(losses[-1]).backward()
-            loss = team.mean(sum(each.item() for each in losses))
+            # in one message; a Ctrl-C that comes after it is in the next step's
+            loss, stop = team.means(sum(each.item() for each in losses), interrupt.is_set())
             if not math.isfinite(loss):
                 raise TrainingDiverged(
                     f"the loss became {loss} at step {step + 1} of {steps} (lr {rate:.2e}); the parameters are "
@@ -178,7 +180,7 @@ def fit(
             bar.update()
             if checkpoint and (step + 1) % save_every == 0:
                 save()
-            if team.any(interrupt.is_set()):
+            if stop or (team.size == 1 and interrupt.is_set()):
                 history.interrupted = step + 1 < steps
                 break
     save()

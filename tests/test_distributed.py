@@ -99,12 +99,17 @@ def run(
         return (draw_two if sets else draw)(batch, generator)
 
     settings = {"steps": STEPS, "batch_size": 6, "lr": 1e-2, "seed": 3, "augment": crop, **settings}
+    sent, send = [], dist.all_reduce
+    dist.all_reduce = lambda *what: sent.append(what) or send(*what)  # not those of DDP, which are not Python's
     try:
         history = fit(model, data, masks, **settings)
         rows, error = history.rows, None
     except (TrainingDiverged, ValueError, RuntimeError) as caught:
         rows, error = [], f"{type(caught).__name__}: {caught}"
-    return {"model": distributed.whole(model), "rows": rows, "asked": data.asked, "error": error}
+    finally:
+        dist.all_reduce = send
+    whole = distributed.whole(model)
+    return {"model": whole, "rows": rows, "asked": data.asked, "error": error, "sent": len(sent)}
 
 
 def run_cli(arguments):
@@ -239,6 +244,12 @@ def test_equals_the_run_of_one_process(name, together):
     for rows in zip(alone["asked"], *(result["asked"] for result in results), strict=True):
         assert rows[0] == [index for part in rows[1:] for index in part]  # each image once, in order
     assert_moved(alone, weight=settings.get("weight", 0), tokens=1 + settings.get("sets", False))
+
+
+def test_besides_gradients_a_step_sends_one_message(together):
+    """The loss, and whether somebody pressed Ctrl-C."""
+    short, long = together(2, steps=4)[0], together(2, steps=9)[0]
+    assert long["sent"] - short["sent"] == 5
 
 
 def test_the_term_over_the_batch_needs_all_of_it(together, monkeypatch):
