@@ -11,7 +11,6 @@ versions, seed, hardware, every figure), curves.png and patches.png. Ctrl-C stop
 import argparse
 import copy
 import json
-import os
 import platform
 import sys
 import time
@@ -28,6 +27,7 @@ import minijepa  # noqa: E402
 from minijepa import distributed, plots, probes, recipe  # noqa: E402
 from minijepa.checkpoint import holds_run  # noqa: E402
 from minijepa.datasets import DataCorrupt, DataUnavailable, load  # noqa: E402
+from minijepa.hardware import hardware  # noqa: E402
 from minijepa.training import TrainingDiverged, fit  # noqa: E402
 from minijepa.vit import SIZES, count_parameters  # noqa: E402
 
@@ -153,13 +153,6 @@ def print_table(table):
     print(f"{'':<22}" + "".join(f"{column:>20}" for column in columns))
     for name, row in table.items():
         print(f"{name:<22}" + "".join(f"{row[c]:>20.3f}" if c in row else f"{'-':>20}" for c in columns))
-
-
-def hardware(device):
-    """What the run ran on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {"device": str(device), "processor": name, "threads": torch.get_num_threads(), "cores": os.cpu_count(),
-            "system": platform.platform()}  # fmt: skip
 
 
 def draw(out, history, table, encoder, data):
