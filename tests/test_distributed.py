@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,8 @@ def run(
     weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, more=0, apart=0,
     **settings,
 ):  # fmt: skip
-    """One run. stop, kill: {"rank", "step"} of the process that gets a Ctrl-C, or dies, in the middle of that step.
+    """One run. stop, kill: {"rank", "step"} of the process that gets a Ctrl-C, or dies, in the middle of that step;
+    of the one that dies also "note", a file that it makes last.
 
     more: images that each rank has more than the one before; apart: the same for the seed of the weights.
     """
@@ -95,6 +97,7 @@ def run(
         if stop and stop["rank"] == rank and len(calls) == stop["step"]:
             signal.raise_signal(signal.SIGINT)
         if kill and kill["rank"] == rank and len(calls) == kill["step"]:
+            Path(kill["note"]).touch()  # its time is that of the death
             os.kill(os.getpid(), signal.SIGKILL)
         return (draw_two if sets else draw)(batch, generator)
 
@@ -296,12 +299,16 @@ def test_a_loss_that_is_no_number_stops_all(together):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_killed_rank_ends_the_job_with_a_message(tmp_path):
-    """Under torchrun itself. Lost are the steps since the last checkpoint, of which one was due every five."""
-    path = tmp_path / "run.pt"
-    settings = {"checkpoint": str(path), "save_every": 5, "kill": {"rank": 1, "step": 13}}
+    """Under torchrun itself. Lost are the steps since the last checkpoint, of which one was due every five.
+
+    The job must end within 30 s of the death: what is bounded is no speed, but how long the others wait in vain.
+    """
+    path, note = tmp_path / "run.pt", tmp_path / "killed"
+    settings = {"checkpoint": str(path), "save_every": 5, "kill": {"rank": 1, "step": 13, "note": str(note)}}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
     variables = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
-    job = subprocess.run([*command, json.dumps(settings)], env=variables, capture_output=True, text=True, timeout=120)
+    job = subprocess.run([*command, json.dumps(settings)], env=variables, capture_output=True, text=True, timeout=300)
+    assert time.time() - note.stat().st_mtime < 30
     assert job.returncode != 0
     assert "rank      : 1" in job.stderr and "SIGKILL" in job.stderr  # torchrun's report
     assert len(torch.load(path, weights_only=True)["rows"]) == 10
