@@ -1,6 +1,6 @@
 """A run on disk: everything that an interrupted training needs to go on as if nothing had happened.
 
-One file, written by rank 0, which any number of processes can go on from. A model in shards (minijepa.distributed)
+One file, written by rank 0, which any number of processes can go on from. A model in shards (minijepa.shards)
 has a folder instead, into which each process writes its shards; it too can be read by another number of processes.
 """
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from minijepa.distributed import Team, is_sharded
+from minijepa.distributed import Team
+from minijepa.shards import is_sharded
 
 
 def holds_run(path):

@@ -8,13 +8,13 @@ generator of the step, and each takes its own rows of them.** So N processes tog
 seen, no image twice, and end with the same parameters up to rounding. No random number has to differ between ranks.
 
 What must be added is communication, and PyTorch does it: the mean of the gradients (DistributedDataParallel, or
-`fully_shard` where the model itself is cut in shards), the features of all ranks for a term over the batch (`gather`).
+`fully_shard` where the model itself is cut: minijepa.shards), the features of all ranks for a term over the batch
+(`gather`).
 """
 
 import inspect
 import os
 import sys
-import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from minijepa.masking import Masks, MaskSets
+from minijepa.shards import is_sharded
 
 # --- a run's beginning and end ---
 
@@ -217,47 +218,6 @@ def exchange(parallel_model, last):
     memory is why one shards.
     """
     return nullcontext() if last or not hasattr(parallel_model, "no_sync") else parallel_model.no_sync()
-
-
-def shard(model, device):
-    """Cut every parameter of a JEPA, teacher included, in as many shards as there are processes (FSDP2), in place.
-
-    Each process keeps 1/size of parameters, gradients and optimiser state, and gathers a transformer block's weights
-    just before that block runs. For models that do not fit into one device; otherwise DDP moves less. The model may
-    still lie on the CPU: block after block goes to `device`, takes rank 0's values, as in DDP, and is cut.
-    Teacher and encoder are cut alike, so the EMA works shard by shard. Raises RuntimeError where it cannot be done.
-    """
-    if not (dist.is_available() and dist.is_initialized()):
-        raise RuntimeError("shard=True cuts the model over processes, but there is one: start it with torchrun")
-    try:
-        from torch.distributed.fsdp import fully_shard
-    except ImportError:
-        raise RuntimeError(f"shard=True needs fully_shard, found torch {torch.__version__}: install 2.6+") from None
-    from torch.distributed.device_mesh import init_device_mesh
-
-    # a step returns context and targets, views that nobody writes into; torch warns of what would happen if one did
-    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
-    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    blocks = [module for name, module in model.named_modules() if name.split(".")[-2:-1] == ["blocks"]]
-    for module in [*blocks, model]:  # the model last, with what is in no block
-        module.to(device)
-        for tensor in [*module.parameters(), *module.buffers()]:
-            if not hasattr(tensor, "full_tensor"):  # not cut yet
-                dist.broadcast(tensor.detach(), src=0)
-        fully_shard(module, mesh=mesh)
-
-
-def is_sharded(model):
-    """True for what `shard` has cut."""
-    return hasattr(model, "set_requires_gradient_sync")
-
-
-def whole(model):
-    """A state dict of whole tensors on the CPU, whether the model is sharded or not. All processes must call it."""
-    return {
-        name: (value.full_tensor() if hasattr(value, "full_tensor") else value).detach().cpu()
-        for name, value in model.state_dict().items()
-    }
 
 
 def same_everywhere(team, **numbers):

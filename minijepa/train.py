@@ -24,7 +24,7 @@ import torch  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 import minijepa  # noqa: E402
-from minijepa import distributed, plots, probes, recipe  # noqa: E402
+from minijepa import distributed, plots, probes, recipe, shards  # noqa: E402
 from minijepa.checkpoint import holds_run  # noqa: E402
 from minijepa.datasets import DataCorrupt, DataUnavailable, load  # noqa: E402
 from minijepa.hardware import hardware  # noqa: E402
@@ -216,7 +216,7 @@ def learn(arguments, team, words):
         say(f"error: {error}", file=sys.stderr)
         return 1
     seconds = time.perf_counter() - start
-    weights = distributed.whole(jepa) if arguments.shard else None  # sent by all processes
+    weights = shards.whole(jepa) if arguments.shard else None  # sent by all processes
     if team.rank > 0:
         return 0
     if arguments.shard:

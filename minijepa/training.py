@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from minijepa import distributed
+from minijepa import distributed, shards
 from minijepa.checkpoint import holds_run, load_checkpoint, save_checkpoint
 from minijepa.collapse import content_share, position_std
 from minijepa.ema import momentum_schedule
@@ -95,7 +95,7 @@ def fit(
     Inside `distributed.session` the processes share each batch (batch_size is that of all) and make the same step;
     rank 0 alone calls the callbacks, draws the bar and writes the checkpoint, and its monitors are of its own images.
     There, and with accumulate, `augment` must take `part`, as crop_flip does. shard: cut the model itself over the
-    processes (distributed.shard); then all of them call the callbacks.
+    processes (minijepa.shards); then all of them call the callbacks.
     Raises ValueError for impossible settings or a checkpoint of other settings, FileExistsError when `checkpoint`
     exists and resume is False, TrainingDiverged when the loss is NaN or infinite (before it touches the model).
     Source: I-JEPA (arXiv:2301.08243, appendix A.1) for the form of the schedules.
@@ -112,8 +112,8 @@ def fit(
     if monitor_every < 1 or save_every < 1:
         raise ValueError(f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}")
     keep_freed_memory()
-    if shard and not distributed.is_sharded(model):
-        distributed.shard(model, device)
+    if shard and not shards.is_sharded(model):
+        shards.shard(model, device)
     model.to(device).train()
     optimizers = make_optimizers(model, lr, betas, optimizer)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")

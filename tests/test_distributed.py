@@ -22,7 +22,7 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 
-from minijepa import distributed, process, settings
+from minijepa import distributed, process, settings, shards
 from minijepa.augment import crop_flip
 from minijepa.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.datasets import shapeworld
@@ -111,7 +111,7 @@ def run(
         rows, error = [], f"{type(caught).__name__}: {caught}"
     finally:
         dist.all_reduce = send
-    whole = distributed.whole(model)
+    whole = shards.whole(model)
     return {"model": whole, "rows": rows, "asked": data.asked, "error": error, "sent": len(sent)}
 
 
@@ -371,7 +371,7 @@ def test_shards_are_never_written_over(group_of_one, saves, tmp_path):
     assert saves == ["step-00000002", "step-00000004"]
     assert run(**settings, resume=True)["rows"] == rows and len(saves) == 2
     model = build()
-    distributed.shard(model, torch.device("cpu"))
+    shards.shard(model, torch.device("cpu"))
     for name in ("step-00000004.1", "step-00000004"):
         save_checkpoint(tmp_path / "run", model, make_optimizers(model, 1e-3), {}, rows)
         assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["latest", name]
@@ -441,7 +441,7 @@ def test_a_model_to_be_cut_is_never_whole_on_the_device(words, launched_alone, m
 
     def watched(module, *where, **how):
         if isinstance(module, JEPA):
-            moved.append(all(distributed.is_sharded(block) for block in module.encoder.blocks))
+            moved.append(all(shards.is_sharded(block) for block in module.encoder.blocks))
         return to(module, *where, **how)
 
     monkeypatch.setattr(torch.nn.Module, "to", watched)
@@ -490,7 +490,7 @@ def test_alone_nothing_is_joined(monkeypatch):
         assert team == distributed.Team(0, 1) and not dist.is_initialized()
         assert team.mean(3) == 3 and team.any(True) and not team.any(False)
     with pytest.raises(RuntimeError, match="torchrun"):
-        distributed.shard(build(), torch.device("cpu"))
+        shards.shard(build(), torch.device("cpu"))
 
 
 def test_a_session_on_gpus_takes_the_one_of_this_process(monkeypatch):
@@ -547,7 +547,7 @@ def test_gradients_are_exchanged_once_per_step(monkeypatch):
 def test_shards_exchange_the_gradients_of_every_part(group_of_one):
     """After a part that is not the last each process holds its shards of them, and nothing whole."""
     model = build()
-    distributed.shard(model, torch.device("cpu"))
+    shards.shard(model, torch.device("cpu"))
     for last in (False, True):
         with distributed.exchange(model, last=last):
             model(Images().pixels, draw(26, torch.Generator().manual_seed(0))).loss.backward()
