@@ -1,5 +1,7 @@
 """Which images make up the batch of a step: a function of seed and step alone, so that a resumed run meets the same."""
 
+from contextlib import contextmanager
+
 import torch
 
 
@@ -28,3 +30,19 @@ class BatchOrder:
         for step in steps:
             for piece in range(accumulate):
                 yield step, ahead.batch(step)[team.part(self.batch_size, piece, accumulate)]
+
+
+@contextmanager
+def reading_ahead(data, requests):
+    """Meanwhile images on the disk (LoaderData) are read in the order of `requests`; data in memory need nothing.
+
+    Afterwards, also after an error, `floats` gives whole images again, as the probes want them.
+    """
+    if not hasattr(data, "read_ahead"):
+        yield
+        return
+    data.read_ahead(requests)
+    try:
+        yield
+    finally:
+        data.done()
