@@ -1,6 +1,6 @@
 """A run on disk: everything that an interrupted training needs to go on as if nothing had happened.
 
-One file, written by rank 0, which any number of processes can go on from. A model in shards (minijepa.distributed)
+One file, written by rank 0, which any number of processes can go on from. A model in shards (minijepa.shards)
 has a folder instead, into which each process writes its shards; it too can be read by another number of processes.
 """
 
@@ -11,7 +11,13 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from minijepa.distributed import Team, is_sharded
+from minijepa.distributed import Team
+from minijepa.shards import is_sharded
+
+
+def holds_run(path):
+    """True if a run can go on from there: a file, or a folder of shards whose writing came to its end."""
+    return Path(path).is_file() or (Path(path) / "latest").is_file()
 
 
 def save_checkpoint(path, model, optimizers, settings, rows, scaler=None):
@@ -79,7 +85,9 @@ def save_shards(path, model, optimizers, rest, team):
     """Each process writes its shards into a new folder; when all have, `latest` is made to name it, atomically."""
     import torch.distributed.checkpoint as dcp
 
-    folder = path / f"step-{len(rest['rows']):08d}"
+    name = [fresh(path, f"step-{len(rest['rows']):08d}")]
+    dist.broadcast_object_list(name)  # rank 0's, as another may not yet see what it has removed
+    folder = path / name[0]
     dcp.save(states_of(model, optimizers), checkpoint_id=folder)
     if team.rank == 0:
         write(folder / "rest.pt", rest)
@@ -90,6 +98,12 @@ def save_shards(path, model, optimizers, rest, team):
             if older != folder:
                 shutil.rmtree(older)
     dist.barrier()
+
+
+def fresh(path, name):
+    """A name that nothing in the folder has: a save that was killed, or the run to go on from, may lie there."""
+    names = (name + end for end in ("", *(f".{again}" for again in range(1, 1000))))
+    return next(each for each in names if not (path / each).exists())
 
 
 def load_shards(folder, model, optimizers):

@@ -8,13 +8,13 @@ generator of the step, and each takes its own rows of them.** So N processes tog
 seen, no image twice, and end with the same parameters up to rounding. No random number has to differ between ranks.
 
 What must be added is communication, and PyTorch does it: the mean of the gradients (DistributedDataParallel, or
-`fully_shard` where the model itself is cut in shards), the features of all ranks for a term over the batch (`gather`).
+`fully_shard` where the model itself is cut: minijepa.shards), the features of all ranks for a term over the batch
+(`gather`).
 """
 
 import inspect
 import os
 import sys
-import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from minijepa.masking import Masks, MaskSets
+from minijepa.shards import is_sharded
 
 # --- a run's beginning and end ---
 
@@ -45,18 +46,20 @@ def own_device(device):
 def session(device="cpu", timeout=600):
     """Join the processes that torchrun started, leave them at the end; alone, do nothing. Yields the Team.
 
-    device: nccl carries the messages between CUDA devices, gloo all others. timeout: seconds that a process waits for
-    the others in one exchange; with gloo it notices at once when one of them dies.
+    device: nccl carries the messages between CUDA devices ("cuda": see own_device), gloo all others. timeout: seconds
+    that a process waits for the others in one exchange; with gloo it notices at once when one of them dies.
     A process that fails says so in one line with its rank and ends; the ones that wait for it then end too, or
     torchrun ends them. What is lost are the steps since the last checkpoint.
     """
     if not launched():
         yield Team()
         return
-    device = torch.device(device)
+    device = own_device(device)
+    backend = {"backend": "gloo"}
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout))
+        backend = {"backend": "nccl", "device_id": device}  # so that a barrier, too, knows which GPU is meant
+    dist.init_process_group(**backend, timeout=timedelta(seconds=timeout))
     rank, size = dist.get_rank(), dist.get_world_size()
     try:
         yield Team.current()
@@ -81,22 +84,29 @@ class Team:
             return cls(dist.get_rank(), dist.get_world_size())
         return cls()
 
-    def part(self, total):
-        """The rows of this process in a batch of `total`: a slice. Raises ValueError if they cannot be equally many."""
-        if total % self.size:
-            raise ValueError(
-                f"a batch of {total} cannot be split evenly over {self.size} processes: make it a multiple"
-            )
-        each = total // self.size
-        return slice(self.rank * each, (self.rank + 1) * each)
+    def part(self, total, piece=0, pieces=1):
+        """The rows of this process in a batch of `total`, or in one of its pieces (fit's `accumulate`): a slice.
+
+        Raises ValueError if they cannot be equally many.
+        """
+        if total % (self.size * pieces):
+            parts = f"{self.size} processes" + (f" in {pieces} pieces" if pieces > 1 else "")
+            raise ValueError(f"a batch of {total} cannot be split evenly over {parts}: make it a multiple")
+        each = total // (self.size * pieces)
+        first = (piece * self.size + self.rank) * each
+        return slice(first, first + each)
+
+    def means(self, *values):
+        """The mean of each number over the processes, floats that are the same on all of them; sent together."""
+        if self.size == 1:
+            return list(values)
+        numbers = torch.tensor([float(each) for each in values], dtype=torch.float64, device=messages_from())
+        dist.all_reduce(numbers)
+        return [total / self.size for total in numbers.tolist()]
 
     def mean(self, value):
-        """The mean of a number over the processes, a float that is the same on all of them."""
-        if self.size == 1:
-            return value
-        number = torch.tensor(float(value), dtype=torch.float64, device=messages_from())
-        dist.all_reduce(number)
-        return number.item() / self.size
+        """The mean of one number."""
+        return self.means(value)[0]
 
     def any(self, flag):
         """True on all processes if `flag` is true on one."""
@@ -191,7 +201,8 @@ def parallel(model, team, device):
     """The model in DistributedDataParallel, which averages the gradients over the processes; alone, the model itself.
 
     All start from rank 0's parameters and make the same step from the same gradients, Muon too, and move the same
-    teacher. So nothing but gradients travels: 4 bytes per trained parameter and step.
+    teacher. So of the model only gradients travel: 4 bytes per trained parameter are handed over in a step, of which
+    each of W processes in a ring sends 8 (W - 1) / W. Two numbers and the features for a term over the batch go beside.
     """
     if team.size == 1 or is_sharded(model):
         return model
@@ -202,54 +213,18 @@ def parallel(model, team, device):
 
 
 def exchange(parallel_model, last):
-    """For one part of an accumulated batch: a context in which gradients are only exchanged if it is the `last`."""
-    if is_sharded(parallel_model):
-        parallel_model.set_requires_gradient_sync(last)
-        return nullcontext()
-    return nullcontext() if last or not hasattr(parallel_model, "no_sync") else parallel_model.no_sync()
+    """For one part of an accumulated batch: a context in which gradients are only exchanged if it is the `last`.
 
-
-def shard(model, device):
-    """Cut every parameter of a JEPA, teacher included, in as many shards as there are processes (FSDP2), in place.
-
-    Each process keeps 1/size of parameters, gradients and optimiser state, and gathers a transformer block's weights
-    just before that block runs. For models that do not fit into one device; otherwise DDP moves less.
-    Teacher and encoder are cut alike, so the EMA works shard by shard. Raises RuntimeError where it cannot be done.
+    A model in shards exchanges those of every part: to wait, each process would have to keep whole gradients, and
+    memory is why one shards.
     """
-    if not (dist.is_available() and dist.is_initialized()):
-        raise RuntimeError("shard=True cuts the model over processes, but there is one: start it with torchrun")
-    try:
-        from torch.distributed.fsdp import fully_shard
-    except ImportError:
-        raise RuntimeError(f"shard=True needs fully_shard, found torch {torch.__version__}: install 2.6+") from None
-    from torch.distributed.device_mesh import init_device_mesh
-
-    # a step returns context and targets, views that nobody writes into; torch warns of what would happen if one did
-    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
-    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    for name, module in list(model.named_modules()):
-        if name.split(".")[-2:-1] == ["blocks"]:
-            fully_shard(module, mesh=mesh)
-    fully_shard(model, mesh=mesh)
-
-
-def is_sharded(model):
-    """True for what `shard` has cut."""
-    return hasattr(model, "set_requires_gradient_sync")
-
-
-def whole(model):
-    """A state dict of whole tensors on the CPU, whether the model is sharded or not. All processes must call it."""
-    return {
-        name: (value.full_tensor() if hasattr(value, "full_tensor") else value).detach().cpu()
-        for name, value in model.state_dict().items()
-    }
+    return nullcontext() if last or not hasattr(parallel_model, "no_sync") else parallel_model.no_sync()
 
 
 def same_everywhere(team, **numbers):
     """Refuse to go on where processes disagree, for instance about the step to begin with. Raises RuntimeError."""
     for name, value in numbers.items():
-        if team.mean(value) != value:
+        if team.any(team.mean(value) != value):  # all must stop: of 0, 100 and 200 one is the mean
             raise RuntimeError(
                 f"rank {team.rank} has {name} {value} and others another: the checkpoint must lie in a folder that "
                 "all processes see, and their data must be the same"

@@ -46,8 +46,9 @@ def deferred_interrupt():
 def recompute_blocks(*modules):
     """Meanwhile the blocks of these transformers keep their inputs only, and run a second time in the backward pass.
 
-    Memory of the activations falls from all that L blocks keep to L inputs and the inside of one block; a step takes
-    about a third longer. The numbers do not change. modules: with `blocks`, such as ViT and Predictor.
+    Memory of the activations falls from all that L blocks keep to L inputs and the inside of one block. A step has
+    about an eighth more arithmetic (counted: 12 % for the encoder nano, 11 % for tiny), as the teacher is not run
+    again. The numbers do not change. modules: with `blocks`, such as ViT and Predictor.
     Source: Chen et al. 2016 (arXiv:1604.06174).
     """
     blocks = [block for module in modules for block in module.blocks]

@@ -1,6 +1,8 @@
 """What cannot be trained, refused before anything is touched: each message names the number that is wrong."""
 
-from pathlib import Path
+import inspect
+
+from minijepa.checkpoint import holds_run
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 FLOAT16_DEVICES = ("cuda",)  # elsewhere it is slower than float32
@@ -24,21 +26,42 @@ def check_settings(settings, checkpoint, resume, device):
         raise ValueError(f"precision must be {names} on this device, {device.type}, got {settings['precision']!r}")
     if resume and not checkpoint:
         raise ValueError("resume=True needs checkpoint, the file to go on from, got None")
-    if checkpoint and not resume and Path(checkpoint).exists():
+    if checkpoint and not resume and holds_run(checkpoint):
         raise FileExistsError(
             f"{checkpoint} holds an earlier run and would be overwritten: pass resume=True to go on with it, "
             f"another checkpoint name, or delete the file"
         )
 
 
-def check_parallel(settings, team, shard):
-    """Refuse what several processes, or shards, cannot do."""
+def check_parallel(settings, team, shard, model, augment):
+    """Refuse what batches in parts (over processes, or accumulated) or models in shards cannot do."""
+    in_parts = settings["accumulate"] * team.size > 1
     if settings["batch_size"] % (settings["accumulate"] * team.size):
         raise ValueError(
             f"batch_size {settings['batch_size']} must be a multiple of accumulate times processes, "
             f"{settings['accumulate']} x {team.size}: it is the number of images of one step, over all processes"
         )
+    if in_parts and getattr(model, "compares_images", False):
+        raise ValueError(
+            f"{type(model).__name__} compares the images of a batch in its loss and its BatchNorm, so parts of a batch "
+            "would train another model than the whole: use one process and accumulate=1"
+        )
+    if in_parts and augment is not None and not takes(augment, "part"):
+        name = getattr(augment, "__name__", augment)
+        raise ValueError(
+            f"augment={name} does not take `part`, so it cannot give a part of a batch the numbers that it would have "
+            "in the whole: use one process and accumulate=1, or add part=None to its arguments, as crop_flip has"
+        )
     if shard and settings["optimizer"] == "muon":
-        raise ValueError("shard=True and optimizer='muon' do not go together: Muon needs whole matrices; use 'adamw'")
+        raise ValueError(
+            "shard=True and optimizer='muon' do not go together: Muon needs whole matrices; use optimizer='adamw' "
+            "(on the command line --optimizer adamw)"
+        )
     if shard and settings["precision"] == "float16":
         raise ValueError("shard=True and precision='float16' do not go together: use 'bfloat16'")
+
+
+def takes(function, name):
+    """True if it has an argument of that name, or takes any."""
+    arguments = inspect.signature(function).parameters
+    return name in arguments or any(each.kind is each.VAR_KEYWORD for each in arguments.values())

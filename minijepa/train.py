@@ -11,7 +11,6 @@ versions, seed, hardware, every figure), curves.png and patches.png. Ctrl-C stop
 import argparse
 import copy
 import json
-import os
 import platform
 import sys
 import time
@@ -25,8 +24,10 @@ import torch  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 import minijepa  # noqa: E402
-from minijepa import distributed, plots, probes, recipe  # noqa: E402
+from minijepa import distributed, plots, probes, recipe, shards  # noqa: E402
+from minijepa.checkpoint import holds_run  # noqa: E402
 from minijepa.datasets import DataCorrupt, DataUnavailable, load  # noqa: E402
+from minijepa.hardware import hardware  # noqa: E402
 from minijepa.training import TrainingDiverged, fit  # noqa: E402
 from minijepa.vit import SIZES, count_parameters  # noqa: E402
 
@@ -58,10 +59,11 @@ def parse_arguments(argv=None):
     parser.add_argument("--batch-size", type=positive(int), help="images per step, over all processes")
     parser.add_argument("--accumulate", type=positive(int), default=1, help="parts of a batch, one after the other")
     parser.add_argument("--lr", type=positive(float), help=f"peak learning rate (default {recipe.TRAINING['lr']})")
+    parser.add_argument("--optimizer", choices=["adamw", "muon"], help="default muon, with --published adamw")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then faster")
-    parser.add_argument("--recompute", action="store_true", help="less memory, a third more time")
-    parser.add_argument("--shard", action="store_true", help="cut the model over the processes (AdamW only)")
+    parser.add_argument("--recompute", action="store_true", help="less memory, an eighth more arithmetic")
+    parser.add_argument("--shard", action="store_true", help="cut the model over the processes (--optimizer adamw)")
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: the best there is)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--labels", type=positive(int), default=10_000, help="labelled images for the probes")
@@ -73,7 +75,7 @@ def parse_arguments(argv=None):
     if arguments.published and arguments.longer:
         parser.error("argument --longer: not allowed with --published, which has settings of its own")
     chosen = recipe.PUBLISHED if arguments.published else recipe.LONGER if arguments.longer else recipe.TRAINING
-    arguments.settings = dict(chosen)
+    arguments.settings = {**chosen, "optimizer": arguments.optimizer or chosen["optimizer"]}
     arguments.batch_size = arguments.batch_size or chosen["batch_size"]
     arguments.size = arguments.size or ("micro" if arguments.longer else "nano")
     if arguments.weight < 0:
@@ -82,9 +84,11 @@ def parse_arguments(argv=None):
         parser.error("argument --resume: also give --steps, the number that the first run printed")
     if arguments.out is None:
         arguments.out = Path("runs") / f"{Path(arguments.data).name}-seed{arguments.seed}"
-    if (arguments.out / "checkpoint.pt").exists() and not arguments.resume:
+    if arguments.resume != holds_run(arguments.out / "checkpoint.pt"):
         parser.error(
-            f"argument --out: {arguments.out} holds an earlier run; give another folder, or --resume --steps N"
+            f"argument --resume: there is no run in {arguments.out} to go on with; check --out, or leave out --resume"
+            if arguments.resume
+            else f"argument --out: {arguments.out} holds an earlier run; give another folder, or --resume --steps N"
         )
     try:
         arguments.device = distributed.own_device(arguments.device or best_device())
@@ -151,13 +155,6 @@ def print_table(table):
         print(f"{name:<22}" + "".join(f"{row[c]:>20.3f}" if c in row else f"{'-':>20}" for c in columns))
 
 
-def hardware(device):
-    """What the run ran on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {"device": str(device), "processor": name, "threads": torch.get_num_threads(), "cores": os.cpu_count(),
-            "system": platform.platform()}  # fmt: skip
-
-
 def draw(out, history, table, encoder, data):
     """curves.png: loss and monitors; patches.png: the first principal components of patch tokens."""
     fig, axes = plots.plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
@@ -198,7 +195,9 @@ def learn(arguments, team, words):
     settings.update(recompute=arguments.recompute, shard=arguments.shard)
     settings["lr"] = arguments.lr or settings["lr"]
     masks = recipe.published_masks if arguments.published else recipe.masks
-    jepa = recipe.build(arguments.size, weight, arguments.seed).to(arguments.device)
+    jepa = recipe.build(arguments.size, weight, arguments.seed)
+    if not arguments.shard:  # else it may be too large, and `fit` brings to the device what remains of it there
+        jepa.to(arguments.device)
     random_init = copy.deepcopy(jepa.encoder).eval()
     say(f"{train.name}: {len(train):,} images to learn from, {len(heldout):,} held out")
     say(
@@ -217,18 +216,20 @@ def learn(arguments, team, words):
         say(f"error: {error}", file=sys.stderr)
         return 1
     seconds = time.perf_counter() - start
-    if arguments.shard:
-        weights = distributed.whole(jepa)  # from all processes
-        jepa = recipe.build(arguments.size, weight, arguments.seed).to(arguments.device).eval()
-        jepa.load_state_dict(weights)
+    weights = shards.whole(jepa) if arguments.shard else None  # sent by all processes
     if team.rank > 0:
         return 0
+    if arguments.shard:
+        jepa = recipe.build(arguments.size, weight, arguments.seed).eval()  # on the CPU, and there it stays
+        jepa.load_state_dict(weights)
     done = len(history.rows)
     if history.interrupted:
         print(f"stopped after {done} of {steps} steps; go on with --resume --steps {steps} --out {arguments.out}")
 
     print("probing (frozen features, scored on held-out images) ...")
     encoders = {"random-init": random_init, "I-JEPA": jepa.target_encoder}
+    for each in encoders.values():
+        each.to(arguments.device)  # of a model in shards the encoder alone has room there
     table = probe_table(encoders, train.subset(slice(0, arguments.labels)), heldout)
     print_table(table)
     metrics = {

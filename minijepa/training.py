@@ -9,15 +9,15 @@ Among several processes (minijepa.distributed) each takes its rows of them, and 
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
-from minijepa import distributed
-from minijepa.checkpoint import load_checkpoint, save_checkpoint
+from minijepa import distributed, shards
+from minijepa.checkpoint import holds_run, load_checkpoint, save_checkpoint
 from minijepa.collapse import content_share, position_std
 from minijepa.ema import momentum_schedule
 from minijepa.muon import Muon
+from minijepa.order import BatchOrder, reading_ahead
 from minijepa.process import deferred_interrupt, keep_freed_memory, progress_bar, recompute_blocks
 from minijepa.settings import check_parallel, check_settings
 
@@ -80,19 +80,22 @@ def fit(
     lr: peak; linear warm-up over the share `warmup` of the steps, then cosine to 0. weight_decay: (start, end),
     cosine between them, on matrices only: no biases, norms, mask token. momentum: EMA tau (start, end), linear.
     optimizer: "adamw", or "muon" for the matrices inside the blocks and AdamW for the rest (minijepa.muon).
-    accumulate: split each batch into that many parts, one optimiser step for all. precision: "float32", or for
-    autocast (parameters stay float32) "bfloat16" or, on a GPU, "float16", whose gradients are scaled to stay above the
-    smallest float16. compile: let torch.compile fuse the forward and backward pass; the first step takes a minute
-    longer and needs a C++ compiler, the others a tenth less. recompute: keep only the inputs of the blocks, which run
-    again in the backward pass (process.recompute_blocks). callbacks: functions (step, model, row), called after each
-    step; what they put into `row` is recorded. monitor_every: steps between collapse monitors (target_std,
-    content_share; see minijepa.collapse).
+    accumulate: split each batch into that many parts, one optimiser step for all. They get the crops and masks of the
+    whole batch, so the step is the same; only a term over the batch, such as the regulariser, sees one part at a time.
+    precision: "float32", or for autocast (parameters stay float32) "bfloat16" or, on a GPU, "float16", whose gradients
+    are scaled to stay above the smallest float16. compile: let torch.compile fuse the forward and backward pass; the
+    first step takes a minute longer and needs a C++ compiler, the others 4 to 16 % less (recorded on two CPU cores:
+    docs/results/bench.json). recompute: keep only the inputs of the blocks, which run again in the backward pass
+    (process.recompute_blocks). callbacks: functions (step, model, row), called after each step; what they put into
+    `row` is recorded. monitor_every: steps between collapse monitors (target_std, content_share; see
+    minijepa.collapse).
     checkpoint: a file to write every `save_every` steps, at the end and on Ctrl-C; with resume=True a run found there
-    goes on where it stopped. Ctrl-C ends the run after the step in hand; a second one at once.
+    goes on where it stopped. Ctrl-C ends the run after the step in hand, of several processes perhaps after the next;
+    a second one at once.
     Inside `distributed.session` the processes share each batch (batch_size is that of all) and make the same step;
     rank 0 alone calls the callbacks, draws the bar and writes the checkpoint, and its monitors are of its own images.
-    `augment` must take `part` there, as crop_flip does. shard: cut the model itself over the processes
-    (distributed.shard); then all of them call the callbacks.
+    There, and with accumulate, `augment` must take `part`, as crop_flip does. shard: cut the model itself over the
+    processes (minijepa.shards); then all of them call the callbacks.
     Raises ValueError for impossible settings or a checkpoint of other settings, FileExistsError when `checkpoint`
     exists and resume is False, TrainingDiverged when the loss is NaN or infinite (before it touches the model).
     Source: I-JEPA (arXiv:2301.08243, appendix A.1) for the form of the schedules.
@@ -105,66 +108,67 @@ def fit(
     team = distributed.Team.current()
     device = torch.device(device or next(model.parameters()).device)
     check_settings(settings, checkpoint, resume, device)
-    check_parallel(settings, team, shard)
+    check_parallel(settings, team, shard, model, augment)
     if monitor_every < 1 or save_every < 1:
         raise ValueError(f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}")
     keep_freed_memory()
-    if shard and not distributed.is_sharded(model):
-        distributed.shard(model, device)
+    if shard and not shards.is_sharded(model):
+        shards.shard(model, device)
     model.to(device).train()
     optimizers = make_optimizers(model, lr, betas, optimizer)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     history = History()
-    if resume and Path(checkpoint).exists():
+    if resume and holds_run(checkpoint):
         history.rows = load_checkpoint(checkpoint, model, optimizers, settings, scaler)
-    start = len(history.rows)
+    start, together = len(history.rows), Together(optimizers)
+    saved = start
     distributed.same_everywhere(team, start=start, images=len(data))
     autocast = torch.autocast(device.type, dtype=HALVES.get(precision), enabled=precision in HALVES)
-    order = BatchOrder(len(data), batch_size, seed)
-    if hasattr(data, "read_ahead"):  # images on disk (LoaderData): what this process will ask for, in order
-        data.read_ahead(order.requests(range(start, steps), accumulate, team))
+    order, in_parts = BatchOrder(len(data), batch_size, seed), accumulate * team.size > 1
+    requests = order.requests(range(start, steps), accumulate, team)
     parallel = distributed.parallel(model, team, device)
     forward = torch.compile(parallel) if compile else parallel  # the same parameters, another program
 
     def save():
-        if checkpoint:
+        nonlocal saved
+        if checkpoint and len(history.rows) > saved:  # the last step may have been saved as one of every save_every
             save_checkpoint(checkpoint, model, optimizers, settings, history.rows, scaler)
+            saved = len(history.rows)
 
     with (
         deferred_interrupt() as interrupt,
         progress_bar(label, steps, start, hidden=team.rank > 0) as bar,
+        reading_ahead(data, requests),
         distributed.over_the_whole_batch(model, team),
         recompute_blocks(model.encoder, model.predictor) if recompute else nullcontext(),
     ):
         for step in range(start, steps):
             rate = set_schedules(optimizers, step, steps, lr, warmup, weight_decay)
             tau = momentum_schedule(step / steps, *momentum)
-            generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
             model.zero_grad(set_to_none=True)
-            losses = []
-            for index in order.batch(step).chunk(accumulate):
-                rows = team.part(len(index))  # all of them when alone
-                with distributed.exchange(parallel, last=len(losses) + 1 == accumulate):
-                    x = data.floats(index[rows], device)  # [B / accumulate / processes, C, H, W]
+            index, drawn, losses = order.batch(step), None, []  # index: [batch_size]
+            for piece in range(accumulate):
+                rows = team.part(batch_size, piece, accumulate)  # all of them when alone and in one piece
+                generator = torch.Generator().manual_seed(seed * 1_000_003 + step)  # each part draws for the batch
+                with distributed.exchange(parallel, last=piece + 1 == accumulate):
+                    x = data.floats(index[rows], device)  # [B, C, H, W], B = batch_size / accumulate / processes
                     if augment is not None:
-                        x = augment(x, generator, **({"part": (rows.start, len(index))} if team.size > 1 else {}))
-                    drawn = masks(len(index), generator)
-                    if team.size > 1:
-                        drawn = distributed.take(drawn, rows)
+                        x = augment(x, generator, **({"part": (rows.start, batch_size)} if in_parts else {}))
+                    drawn = masks(batch_size, generator) if drawn is None else drawn
                     with autocast:
-                        out = forward(x, drawn.to(device))
+                        out = forward(x, (distributed.take(drawn, rows) if in_parts else drawn).to(device))
                     losses.append(out.loss / accumulate)
                     scaler.scale(losses[-1]).backward()
-            loss = team.mean(sum(each.item() for each in losses))
+            # in one message; a Ctrl-C that comes after it is in the next step's
+            loss, stop = team.means(sum(each.item() for each in losses), interrupt.is_set())
             if not math.isfinite(loss):
                 raise TrainingDiverged(
                     f"the loss became {loss} at step {step + 1} of {steps} (lr {rate:.2e}); the parameters are "
                     f"those after step {step}. Lower lr (now {lr:.1e}), lengthen warmup, or use precision='float32'"
                 )
-            for each in optimizers:
-                scaler.step(each)
+            if scaler.step(together):  # None where a float16 gradient overflowed: then nothing moves in this step
+                model.update_teacher(tau)
             scaler.update()
-            model.update_teacher(tau)
             row = {"step": step + 1, "loss": loss, "lr": rate, "momentum": tau}
             if step % monitor_every == 0 or step + 1 == steps:
                 row["target_std"] = position_std(out.all_targets)
@@ -176,7 +180,7 @@ def fit(
             bar.update()
             if checkpoint and (step + 1) % save_every == 0:
                 save()
-            if team.any(interrupt.is_set()):
+            if stop or (team.size == 1 and interrupt.is_set()):
                 history.interrupted = step + 1 < steps
                 break
     save()
@@ -205,6 +209,20 @@ def make_optimizers(model, lr, betas=(0.9, 0.95), optimizer="adamw"):
     return [*optimizers, Muon([{"params": inner, "decays": True}], lr=lr)] if inner else optimizers
 
 
+class Together:
+    """Several optimisers as one, for the gradient scaler: it leaves a step out for all of them or for none."""
+
+    def __init__(self, optimizers):
+        self.optimizers = optimizers
+        self.param_groups = [group for each in optimizers for group in each.param_groups]
+
+    def step(self):
+        """One step of each. Returns True, which tells it from a step that the scaler leaves out."""
+        for each in self.optimizers:
+            each.step()
+        return True
+
+
 def warmup_cosine(step, steps, peak, warmup):
     """Learning rate of a step: linear up over the share `warmup` of all steps, then cosine down to 0 at the end."""
     rising = max(1, round(warmup * steps))
@@ -223,30 +241,3 @@ def set_schedules(optimizers, step, steps, lr, warmup, weight_decay):
         if group["decays"]:
             group["weight_decay"] = decay
     return rate
-
-
-class BatchOrder:
-    """Which images make up the batch of a step: shuffled epochs without replacement, a function of seed and step.
-
-    images: how many there are; `batch` picks [batch_size] of their indices.
-    """
-
-    def __init__(self, images, batch_size, seed):
-        self.images, self.batch_size, self.seed = images, batch_size, seed
-        self.batches = images // batch_size  # per epoch; the rest of an epoch is left out
-        self.epoch, self.order = None, None
-
-    def batch(self, step):
-        """Image indices of a step, int64 [batch_size]."""
-        epoch, place = divmod(step, self.batches)
-        if epoch != self.epoch:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + 500_000_000 + epoch)
-            self.epoch, self.order = epoch, torch.randperm(self.images, generator=generator)
-        return self.order[place * self.batch_size : (place + 1) * self.batch_size]
-
-    def requests(self, steps, accumulate, team):
-        """What one process of a team will ask for in these steps: (step, image indices [B / accumulate / size])."""
-        ahead = BatchOrder(self.images, self.batch_size, self.seed)  # its own, as it may be an epoch ahead
-        for step in steps:
-            for index in ahead.batch(step).chunk(accumulate):
-                yield step, index[team.part(len(index))]

@@ -98,6 +98,15 @@ def test_a_worker_answers_and_a_dead_one_is_named():
         dead.close()
 
 
+def test_every_arm_of_ours_keeps_its_memory_warm_as_fit_does(monkeypatch):
+    """Several processes too, else they would be compared with others on unequal terms; the textbook's loop does not."""
+    kept = []
+    monkeypatch.setattr(bench_worker, "keep_freed_memory", lambda: kept.append(arm))
+    for arm in ("processes-float32", "nano-float32", "textbook-float32"):
+        bench_worker.things(arm, Team())
+    assert kept == ["processes-float32", "nano-float32"]
+
+
 def test_arms_take_turns_and_the_fastest_counts(monkeypatch, capsys):
     class Fake:
         """A Worker that writes down its turns and is faster each time."""
@@ -159,9 +168,23 @@ def bench_order(images):
 
 
 def test_fit_is_watched_without_being_changed(monkeypatch):
+    """The same losses as unwatched, and the model ends with the same parameters."""
     monkeypatch.setattr(bench_split, "BLOCK", 2)
-    blocks = bench_split.watch_fit("nano", {"batch_size": 2}, 4, shapeworld(8, seed=0))
+    data, runs = shapeworld(8, seed=0), []
+
+    def keep(model, *arguments, **settings):
+        runs.append((model, fit(model, *arguments, **settings)))
+        return runs[-1][1]
+
+    monkeypatch.setattr(bench_split, "fit", keep)
+    blocks = bench_split.watch_fit("nano", {"batch_size": 2}, 4, data)
     assert len(blocks) == 2 and all(set(block) == {"fit", *bench_split.PARTS} for block in blocks)
+    (watched, history), = runs  # fmt: skip
+    alone = recipe.build("nano")
+    settings = {**recipe.TRAINING, "batch_size": 2, "steps": 6, "monitor_every": 2}
+    assert history.rows == fit(alone, data, recipe.masks, **settings).rows
+    for name, value in alone.state_dict().items():
+        assert torch.equal(value, watched.state_dict()[name]), name
 
 
 def test_overheads_are_what_is_left_of_a_step():
@@ -322,4 +345,5 @@ def test_a_launch_file_starts_what_the_command_line_understands(script, tmp_path
     assert any(word.startswith("--nproc-per-node=") for word in before)
     if script != "one_node.sh":
         assert {"--nnodes=2", "--rdzv-backend=c10d", "--rdzv-endpoint=first:29400"} <= set(before)
-    assert parse_arguments(after).steps == 5
+    parsed = parse_arguments(after)
+    assert parsed.steps == 5 and "7" not in str(parsed.out)  # the next job finds what this one left

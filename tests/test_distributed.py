@@ -6,12 +6,15 @@ rounding noise up where a gradient is zero. The references are runs of this proc
 """
 
 import json
+import math
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,9 +22,9 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 
-from minijepa import distributed, process, settings
+from minijepa import distributed, process, settings, shards
 from minijepa.augment import crop_flip
-from minijepa.checkpoint import load_checkpoint
+from minijepa.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.datasets import shapeworld
 from minijepa.jepa import JEPA
 from minijepa.losses import sigreg, variance_covariance, vicreg
@@ -68,34 +71,48 @@ def crop(x, generator, part=None):
     return crop_flip(x.float(), generator, part=part).double()
 
 
-def build(weight=0.0, regulariser="variance_covariance", tokens=1):
-    """depth 2 of an encoder and predictor of 12 features, in float64."""
-    torch.manual_seed(0)
+def build(weight=0.0, regulariser="variance_covariance", tokens=1, start=0):
+    """depth 2 of an encoder and predictor of 12 features, in float64. start: the seed of the weights."""
+    torch.manual_seed(start)
     encoder = ViT(8, 2, dim=12, depth=2, heads=3)
     predictor = Predictor(12, GRID, width=12, depth=1, heads=3, mask_tokens=tokens)
     return JEPA(encoder, predictor, weight=weight, regulariser=REGULARISERS[regulariser]).double()
 
 
-def run(weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, **settings):
-    """One run. stop, kill: {"rank", "step"} of the process that gets a Ctrl-C, or dies, in the middle of that step."""
-    model, data = build(weight, regulariser, tokens=1 + sets), Images(broken)
+def run(
+    weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, more=0, apart=0,
+    **settings,
+):  # fmt: skip
+    """One run. stop, kill: {"rank", "step"} of the process that gets a Ctrl-C, or dies, in the middle of that step;
+    of the one that dies also "note", a file that it makes last.
+
+    more: images that each rank has more than the one before; apart: the same for the seed of the weights.
+    """
     rank, calls = distributed.Team.current().rank, []
+    model, data = build(weight, regulariser, tokens=1 + sets, start=apart * rank), Images(broken)
+    data.pixels = data.pixels[: len(data) - 2 * more + more * rank]
 
     def masks(batch, generator):
         calls.append(batch)
         if stop and stop["rank"] == rank and len(calls) == stop["step"]:
             signal.raise_signal(signal.SIGINT)
         if kill and kill["rank"] == rank and len(calls) == kill["step"]:
+            Path(kill["note"]).touch()  # its time is that of the death
             os.kill(os.getpid(), signal.SIGKILL)
         return (draw_two if sets else draw)(batch, generator)
 
     settings = {"steps": STEPS, "batch_size": 6, "lr": 1e-2, "seed": 3, "augment": crop, **settings}
+    sent, send = [], dist.all_reduce
+    dist.all_reduce = lambda *what: sent.append(what) or send(*what)  # not those of DDP, which are not Python's
     try:
         history = fit(model, data, masks, **settings)
         rows, error = history.rows, None
     except (TrainingDiverged, ValueError, RuntimeError) as caught:
         rows, error = [], f"{type(caught).__name__}: {caught}"
-    return {"model": distributed.whole(model), "rows": rows, "asked": data.asked, "error": error}
+    finally:
+        dist.all_reduce = send
+    whole = shards.whole(model)
+    return {"model": whole, "rows": rows, "asked": data.asked, "error": error, "sent": len(sent)}
 
 
 def run_cli(arguments):
@@ -211,6 +228,8 @@ RUNS = {
     "muon": (3, {"weight": 0.3, "optimizer": "muon"}),
     "several masks": (2, {"weight": 0.3, "sets": True}),
     "recomputed": (2, {"weight": 0.3, "recompute": True}),
+    "from other weights than rank 0's": (2, {"apart": 1}),
+    "in shards, from other weights than rank 0's": (2, {"shard": True, "apart": 1}),
     "in shards": (2, {"weight": 0.3, "shard": True}),
     "in three shards, accumulated": (3, {"weight": 0.3, "shard": True, "accumulate": 2}),
 }
@@ -228,6 +247,12 @@ def test_equals_the_run_of_one_process(name, together):
     for rows in zip(alone["asked"], *(result["asked"] for result in results), strict=True):
         assert rows[0] == [index for part in rows[1:] for index in part]  # each image once, in order
     assert_moved(alone, weight=settings.get("weight", 0), tokens=1 + settings.get("sets", False))
+
+
+def test_besides_gradients_a_step_sends_one_message(together):
+    """The loss, and whether somebody pressed Ctrl-C."""
+    short, long = together(2, steps=4)[0], together(2, steps=9)[0]
+    assert long["sent"] - short["sent"] == 5
 
 
 def test_the_term_over_the_batch_needs_all_of_it(together, monkeypatch):
@@ -274,16 +299,26 @@ def test_a_loss_that_is_no_number_stops_all(together):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_killed_rank_ends_the_job_with_a_message(tmp_path):
-    """Under torchrun itself. Lost are the steps since the last checkpoint, of which one was due every five."""
-    path = tmp_path / "run.pt"
-    settings = {"checkpoint": str(path), "save_every": 5, "kill": {"rank": 1, "step": 13}}
+    """Under torchrun itself. Lost are the steps since the last checkpoint, of which one was due every five.
+
+    The job must end within 30 s of the death: what is bounded is no speed, but how long the others wait in vain.
+    """
+    path, note = tmp_path / "run.pt", tmp_path / "killed"
+    settings = {"checkpoint": str(path), "save_every": 5, "kill": {"rank": 1, "step": 13, "note": str(note)}}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
     variables = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
-    job = subprocess.run([*command, json.dumps(settings)], env=variables, capture_output=True, text=True, timeout=120)
+    job = subprocess.run([*command, json.dumps(settings)], env=variables, capture_output=True, text=True, timeout=300)
+    assert time.time() - note.stat().st_mtime < 30
     assert job.returncode != 0
     assert "rank      : 1" in job.stderr and "SIGKILL" in job.stderr  # torchrun's report
     assert len(torch.load(path, weights_only=True)["rows"]) == 10
     assert_same_run(run(), run(checkpoint=path, resume=True))
+
+
+def test_processes_that_disagree_all_stop(together):
+    """Also the one in the middle, whose number is the mean of all."""
+    for rank, result in enumerate(together(3, more=1)):
+        assert result["error"].startswith(f"RuntimeError: rank {rank} has images {24 + rank} and others another")
 
 
 def test_shards_and_files_are_told_apart(together, tmp_path):
@@ -296,6 +331,65 @@ def test_shards_and_files_are_told_apart(together, tmp_path):
     run(checkpoint=path + ".pt", steps=2)
     result = together(1, shard=True, checkpoint=path + ".pt", resume=True, steps=2)[0]
     assert "run.pt holds a run in one file" in result["error"] and "shard=False" in result["error"]
+
+
+@pytest.fixture
+def launched_alone(monkeypatch):
+    """What torchrun says to a process that has no others."""
+    for name, value in {**environment(1), "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def group_of_one(launched_alone):
+    """A process group in this process, with nobody else in it."""
+    with distributed.session():
+        yield
+
+
+@pytest.fixture
+def saves(monkeypatch):
+    """The names of the folders into which shards are written, each checked: it is not the one that `latest` names."""
+    import torch.distributed.checkpoint as dcp
+
+    names, save = [], dcp.save
+
+    def watched(states, checkpoint_id):
+        latest = checkpoint_id.parent / "latest"
+        assert not latest.exists() or latest.read_text() != checkpoint_id.name
+        names.append(checkpoint_id.name)
+        return save(states, checkpoint_id=checkpoint_id)
+
+    monkeypatch.setattr(dcp, "save", watched)
+    return names
+
+
+def test_shards_are_never_written_over(group_of_one, saves, tmp_path):
+    """Not even when the last step is one of every `save_every`, or none is left to do: a crash would lose the run."""
+    settings = {"shard": True, "steps": 4, "save_every": 2, "checkpoint": tmp_path / "run"}
+    rows = run(**settings)["rows"]
+    assert saves == ["step-00000002", "step-00000004"]
+    assert run(**settings, resume=True)["rows"] == rows and len(saves) == 2
+    model = build()
+    shards.shard(model, torch.device("cpu"))
+    for name in ("step-00000004.1", "step-00000004"):
+        save_checkpoint(tmp_path / "run", model, make_optimizers(model, 1e-3), {}, rows)
+        assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["latest", name]
+    assert saves[2:] == ["step-00000004.1", "step-00000004"]
+
+
+def test_a_run_killed_in_its_first_save_starts_afresh(group_of_one, saves, tmp_path, monkeypatch):
+    settings = {"shard": True, "checkpoint": tmp_path / "run"}
+    whole = run()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda old, new: 1 / 0)  # all is written, but `latest` does not name it
+        with pytest.raises(ZeroDivisionError):
+            run(**settings, save_every=5)
+    assert [each.name for each in (tmp_path / "run").iterdir()] == ["step-00000005"]
+    for resume in (True, False):
+        shutil.copytree(tmp_path / "run", tmp_path / str(resume))
+        assert_same_run(whole, run(**{**settings, "checkpoint": tmp_path / str(resume)}, resume=resume))
+        assert sorted(each.name for each in (tmp_path / str(resume)).iterdir()) == ["latest", "step-00000020"]
 
 
 @pytest.mark.parametrize(
@@ -315,20 +409,50 @@ def test_impossible_requests(settings, words, together):
 # --- the command line ---
 
 
-def test_the_command_line_on_two_processes(together, tmp_path):
-    """The same arguments, the same encoder, and one process that writes."""
+@pytest.fixture
+def words(tmp_path):
+    """A command line on forty drawn images, but for --out."""
     images = tmp_path / "images"
     for i, image in enumerate(shapeworld(40, seed=0).images):
         folder = images / ("even", "odd")[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:02d}.png")
-    words = ["--data", str(images), "--steps", "3", "--batch-size", "8", "--device", "cpu"]
-    codes = together(2, do="cli", arguments=[*words, "--out", str(tmp_path / "two")])
+    return ["--data", str(images), "--batch-size", "8", "--device", "cpu"]
+
+
+@pytest.mark.parametrize("more", [[], ["--shard"]])
+def test_the_command_line_on_two_processes(more, words, together, tmp_path):
+    """The same arguments, the same encoder, and one process that writes."""
+    words = [*words, "--steps", "3", *(["--optimizer", "adamw"] if more else [])]
+    codes = together(2, do="cli", arguments=[*words, *more, "--out", str(tmp_path / "two")])
     assert [each["code"] for each in codes] == [0, 0]
     assert run_cli([*words, "--out", str(tmp_path / "one")])["code"] == 0
     two, one = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("two", "one"))
     assert two["processes"] == 2 and one["processes"] == 1
+    assert two["recipe"]["optimizer"] == ("adamw" if more else "muon")
     assert [row["loss"] for row in two["history"]] == pytest.approx([row["loss"] for row in one["history"]], rel=1e-4)
+    for name, probe in one["probes"].items():
+        assert two["probes"][name] == pytest.approx(probe, abs=0.13)  # one of the eight images held out
+
+
+def test_a_model_to_be_cut_is_never_whole_on_the_device(words, launched_alone, monkeypatch, tmp_path):
+    """Neither before `fit`, nor the copy that is timed, nor the model that is put together for the probes."""
+    to, moved = torch.nn.Module.to, []
+
+    def watched(module, *where, **how):
+        if isinstance(module, JEPA):
+            moved.append(all(shards.is_sharded(block) for block in module.encoder.blocks))
+        return to(module, *where, **how)
+
+    monkeypatch.setattr(torch.nn.Module, "to", watched)
+    more = ["--shard", "--optimizer", "adamw", "--minutes", "0.001"]
+    assert run_cli([*words, *more, "--out", str(tmp_path / "run")])["code"] == 0
+    assert moved and all(moved)
+
+
+def test_the_command_line_says_how_to_shard(words, launched_alone, tmp_path, capsys):
+    assert run_cli([*words, "--steps", "3", "--shard", "--out", str(tmp_path / "run")])["code"] == 1
+    assert "Muon needs whole matrices" in (error := capsys.readouterr().err) and "--optimizer adamw" in error
 
 
 def test_probe_numbers_do_not_depend_on_the_number_of_processes(together):
@@ -345,8 +469,12 @@ def test_probe_numbers_do_not_depend_on_the_number_of_processes(together):
 def test_parts_make_the_whole():
     parts = [list(range(12))[distributed.Team(rank, 3).part(12)] for rank in range(3)]
     assert sum(parts, []) == list(range(12)) and {len(part) for part in parts} == {4}
+    pieces = [list(range(12))[distributed.Team(rank, 2).part(12, piece, 3)] for piece in range(3) for rank in (0, 1)]
+    assert pieces == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]  # accumulated: each piece is shared
     with pytest.raises(ValueError, match="10 cannot be split evenly over 3"):
         distributed.Team(0, 3).part(10)
+    with pytest.raises(ValueError, match="6 cannot be split evenly over 2 processes in 2 pieces"):
+        distributed.Team(0, 2).part(6, 0, 2)
 
 
 def test_a_part_of_a_batch_gets_the_crops_of_the_whole():
@@ -362,7 +490,21 @@ def test_alone_nothing_is_joined(monkeypatch):
         assert team == distributed.Team(0, 1) and not dist.is_initialized()
         assert team.mean(3) == 3 and team.any(True) and not team.any(False)
     with pytest.raises(RuntimeError, match="torchrun"):
-        distributed.shard(build(), torch.device("cpu"))
+        shards.shard(build(), torch.device("cpu"))
+
+
+def test_a_session_on_gpus_takes_the_one_of_this_process(monkeypatch):
+    """Without a GPU: what torch is told."""
+    for name, value in {**environment(2), "RANK": "3", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    told = []
+    monkeypatch.setattr(torch.cuda, "set_device", told.append)
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **more: told.append((backend, more["device_id"])))
+    monkeypatch.setattr(dist, "get_rank", lambda: 1 / 0)  # no further
+    with pytest.raises(ZeroDivisionError), distributed.session("cuda"):
+        pass
+    own = torch.device("cuda", 1)
+    assert told == [own, ("nccl", own)]
 
 
 class Term(torch.nn.Module):
@@ -400,6 +542,17 @@ def test_gradients_are_exchanged_once_per_step(monkeypatch):
             return "no_sync"
 
     assert exchange(Waits(), last=False) == "no_sync" and exchange(Waits(), last=True) != "no_sync"
+
+
+def test_shards_exchange_the_gradients_of_every_part(group_of_one):
+    """After a part that is not the last each process holds its shards of them, and nothing whole."""
+    model = build()
+    shards.shard(model, torch.device("cpu"))
+    for last in (False, True):
+        with distributed.exchange(model, last=last):
+            model(Images().pixels, draw(26, torch.Generator().manual_seed(0))).loss.backward()
+        learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        assert learned and all(hasattr(p.grad, "full_tensor") for p in learned.values())
 
 
 def test_images_on_a_device():
@@ -468,6 +621,25 @@ def test_float16_scales_its_gradients(monkeypatch, tmp_path):
     assert set(scales) == {65536.0} and halved == pytest.approx(plain, rel=0.02) and halved != plain
     assert torch.load(path, weights_only=True)["scaler"]["scale"] == 65536.0
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("overflows", ["encoder.norm.bias", "encoder.blocks.0.mlp.fc1.weight"])
+def test_a_float16_gradient_that_overflows_leaves_the_step_out_for_all(overflows, monkeypatch):
+    """Of AdamW or of Muon, the other must not step either, nor the teacher; then the scale is halved."""
+    monkeypatch.setattr(settings, "FLOAT16_DEVICES", ("cpu",))
+    model, data, states = build(0.3).float(), Images(), []
+    data.pixels = data.pixels.float()
+    parameter = model.get_parameter(overflows)
+    parameter.register_hook(lambda gradient: gradient * (math.inf if len(states) == 2 else 1.0))
+
+    def remember(step, model, row):
+        states.append({name: value.clone() for name, value in model.state_dict().items() if "pos_" not in name})
+
+    more = {"optimizer": "muon", "precision": "float16", "momentum": (0.9, 0.9), "callbacks": [remember]}
+    fit(model, data, draw, steps=4, batch_size=6, lr=1e-2, **more)
+    for step in (1, 2, 3):
+        moved = {name for name, value in states[step].items() if not torch.equal(value, states[step - 1][name])}
+        assert moved == (set() if step == 2 else set(states[0])), step
 
 
 if __name__ == "__main__":

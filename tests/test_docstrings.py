@@ -21,7 +21,7 @@ TENSORS = set(
 # (file, name): why an argument of such a name is no tensor there
 NOT_TENSORS = {
     ("training.py", "fit"): "`masks` is a function that draws them",
-    ("training.py", "BatchOrder"): "`images` is how many there are",
+    ("order.py", "BatchOrder"): "`images` is how many there are",
     ("train.py", "steps_in"): "`masks` is a function that draws them",
     ("train.py", "probe_table"): "`train` is a data set",
 }

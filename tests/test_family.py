@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from minijepa import ViT, fit, random_masks, recipe, shapeworld
+from minijepa import ViT, distributed, fit, random_masks, recipe, shapeworld
 from minijepa.family import Data2Vec, TwoViews, info_nce, lejepa, no_masks, two_views
 from minijepa.family.two_views import colours
 from minijepa.losses import sigreg, vicreg
@@ -112,3 +112,15 @@ def test_data2vec_trains_and_its_teacher_follows():
     assert math.isfinite(history.rows[-1]["loss"])
     assert not torch.equal(start, model.target_encoder.patch_embed.proj.weight)
     assert not any(p.requires_grad for p in model.target_encoder.parameters())
+
+
+@pytest.mark.parametrize(("size", "accumulate"), [(2, 1), (1, 2)])
+def test_batches_of_images_that_are_compared_are_not_split(size, accumulate, monkeypatch):
+    """Neither over processes nor into parts; refused before anything is sent or trained."""
+    monkeypatch.setattr(distributed.Team, "current", lambda: distributed.Team(0, size))
+    with pytest.raises(ValueError, match="TwoViews compares the images.*one process and accumulate=1"):
+        fit(TwoViews(encoder(), vicreg), shapeworld(8, seed=0), no_masks, steps=1, batch_size=4, augment=two_views,
+            accumulate=accumulate)  # fmt: skip
+    with pytest.raises(ValueError, match="augment=two_views does not take `part`"):
+        fit(recipe.build(), shapeworld(8, seed=0), masks, steps=1, batch_size=4, augment=two_views,
+            accumulate=accumulate)  # fmt: skip

@@ -1,5 +1,7 @@
 """Images read from disk by workers: the same images, crops that repeat, and the run that one process would make."""
 
+import signal
+
 import pytest
 import torch
 from PIL import Image
@@ -55,16 +57,47 @@ def test_processes_share_the_batches_of_one(folder):
 
 
 def test_fit_trains_on_it_and_resumes(folder, tmp_path):
-    """Workers or none, stopped or not: the same run."""
-    runs = {}
-    for name, workers in (("here", 0), ("worker", 1)):
-        model = recipe.build()
+    """Workers or none, stopped by Ctrl-C and resumed or not: the same run. Afterwards whole images are given again."""
+
+    def train(workers, **more):
         settings = {**recipe.TRAINING, "augment": None, "batch_size": 8, "steps": 4}
-        data = LoaderData(folder, size=32, workers=workers)
-        runs[name] = [row["loss"] for row in fit(model, data, recipe.masks, **settings).rows]
-        data.done()
-        assert data.floats(slice(2)).shape == (2, 3, 32, 32)
-    assert runs["here"] == runs["worker"]
+        data, model = LoaderData(folder, size=32, workers=workers), recipe.build()
+        history = fit(model, data, recipe.masks, **settings, **more)
+        assert torch.equal(data.floats(slice(2)), LoaderData(folder, size=32).floats(slice(2)))
+        return history, model.state_dict()
+
+    def stop(step, model, row):
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    whole, states = train(workers=0)
+    assert train(workers=1)[0].rows == whole.rows
+    path = tmp_path / "run.pt"
+    assert train(workers=0, checkpoint=path, callbacks=[stop])[0].rows == whole.rows[:2]
+    resumed, again = train(workers=1, checkpoint=path, resume=True)
+    assert resumed.rows == whole.rows and all(torch.equal(value, again[name]) for name, value in states.items())
+
+
+def test_an_error_lets_the_workers_go(folder):
+    def stop(step, model, row):
+        raise ZeroDivisionError
+
+    data = LoaderData(folder, size=32, workers=0)
+    with pytest.raises(ZeroDivisionError):
+        fit(recipe.build(), data, recipe.masks, steps=3, batch_size=8, callbacks=[stop])
+    assert data.floats(slice(2)).shape == (2, 3, 32, 32)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the workers' batches are pinned")
+def test_a_copy_from_ordinary_memory_is_waited_for(folder, monkeypatch):
+    """On MPS the next batch could be written over one that is still on its way."""
+    data, copies, to = LoaderData(folder, size=32, workers=0), [], torch.Tensor.to
+    data.read_ahead([(0, torch.tensor([1, 2]))])
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda x, *where, **how: copies.append((where, how)) or to(x, *where, **how)
+    )
+    assert data.floats(torch.tensor([1, 2]), device="meta").device.type == "meta"
+    assert (("meta",), {"non_blocking": False}) in copies
 
 
 def test_other_images_than_ordered_are_refused(folder):

@@ -1,6 +1,7 @@
 """The command line, run for real on a small folder of images: results, pictures, usage messages, Ctrl-C, resume."""
 
 import json
+import platform
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from minijepa import recipe, shapeworld, train
+from minijepa.hardware import processor_name
 from minijepa.probes import features, knn_probe
 
 
@@ -64,6 +66,14 @@ def test_resume_goes_on_and_an_earlier_run_is_not_overwritten(folder, tmp_path, 
     assert "steps was 3 and is now 5" in capsys.readouterr().err
 
 
+def test_there_must_be_a_run_to_resume(folder, tmp_path, capsys):
+    """A wrong --out would otherwise begin another run, and nobody would see it."""
+    with pytest.raises(SystemExit) as stop:
+        train.main(arguments(folder, tmp_path / "nothing", "--steps", "3", "--resume"))
+    assert stop.value.code == 2
+    assert f"argument --resume: there is no run in {tmp_path / 'nothing'} to go on with" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -110,6 +120,25 @@ def test_minutes_become_steps_by_measuring_on_a_copy():
     settings = {**recipe.TRAINING, "batch_size": 8}
     assert train.steps_in(0.05, model, data, recipe.masks, settings, torch.device("cpu")) >= 10
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_hardware_names_the_model_of_the_processor(tmp_path, monkeypatch):
+    """Where the system tells; `x86_64` would say nothing about a time."""
+    assert train.hardware(torch.device("cpu"))["processor"] == processor_name()
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel\t\t: 85\nmodel name\t: A Processor @ 2.70GHz\nflags\t: fpu\n")
+    monkeypatch.setattr(platform, "processor", lambda: "x86_64")
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    assert processor_name(cpuinfo) == "A Processor @ 2.70GHz"
+    cpuinfo.write_text("CPU implementer\t: 0x41\n")  # ARM tells no model
+    assert processor_name(cpuinfo) == processor_name(tmp_path / "nothing") == "x86_64"
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    done = subprocess.CompletedProcess([], 0, stdout="An Apple\n")
+    monkeypatch.setattr(subprocess, "run", lambda command, **how: done if command[0] == "sysctl" else None)
+    assert processor_name(cpuinfo) == "An Apple"
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setattr(platform, "processor", lambda: "Intel64 Family 6")
+    assert processor_name(cpuinfo) == "Intel64 Family 6"
 
 
 def test_the_recipe_for_longer_runs_brings_its_size_and_batch(tmp_path, capsys):

@@ -4,11 +4,14 @@ import copy
 import math
 import signal
 import threading
+from functools import partial
 
 import pytest
 import torch
 
+from minijepa.augment import crop_flip
 from minijepa.checkpoint import load_checkpoint
+from minijepa.distributed import take
 from minijepa.jepa import JEPA
 from minijepa.masking import Masks, block_masks
 from minijepa.predictor import Predictor
@@ -35,6 +38,10 @@ class Images:
 
     def __len__(self):
         return len(self.pixels)
+
+    def single(self):
+        self.pixels = self.pixels.float()
+        return self
 
     def floats(self, index=None, device=None):
         self.asked.append(index)
@@ -90,7 +97,7 @@ def assert_equal_states(a, b):
         assert torch.equal(a[name], b[name]), name
 
 
-def double_it(x, generator=None):
+def double_it(x, generator=None, part=None):
     return 2 * x
 
 
@@ -120,6 +127,7 @@ def test_equals_a_plain_loop(weight, accumulate):
         [{"params": matrices}, {"params": plain, "weight_decay": 0}], lr=lr, betas=betas, foreach=False
     )
     index = torch.stack([torch.cat(data.asked[i : i + accumulate]) for i in range(0, len(data.asked), accumulate)])
+    size = 4 // accumulate
     for t in range(steps):
         rate = lr * (t + 1) / 3 if t < 3 else lr / 2 * (1 + math.cos(math.pi * (t - 3) / 9))
         for group in optimizer.param_groups:
@@ -129,7 +137,11 @@ def test_equals_a_plain_loop(weight, accumulate):
         optimizer.zero_grad()
         loss = 0
         for part, rows in enumerate(index[t].chunk(accumulate)):
-            loss = loss + twin(double_it(data.pixels[rows]), drawn[t * accumulate + part]).loss / accumulate
+            loss = (
+                loss
+                + twin(double_it(data.pixels[rows]), take(drawn[t], slice(part * size, (part + 1) * size))).loss
+                / accumulate
+            )
         loss.backward()
         optimizer.step()
         tau = momentum[0] + (momentum[1] - momentum[0]) * t / steps
@@ -249,14 +261,31 @@ def test_a_batch_depends_on_seed_and_step_alone():
 
 @pytest.mark.parametrize("parts", [2, 4])
 def test_accumulation_equals_one_batch(parts):
-    """Comparable only with masks that do not depend on the split and without the term over the batch."""
-    whole, one = run(masks=same_masks, batch_size=8)
+    """Crops and masks are those of the whole batch, whose poorest image says how long all contexts are."""
+
+    def poorest(batch, generator):
+        return block_masks(batch, GRID, n_targets=2, target_scale=(0.2, 0.3), generator=generator)
+
+    def crop(x, generator, part=None):
+        return crop_flip(x.float(), generator, part=part).double()
+
+    settings = {"masks": poorest, "augment": crop, "batch_size": 8}
+    whole, one = run(**settings)
     data = Images()
-    split, many = run(data=data, masks=same_masks, batch_size=8, accumulate=parts)
+    split, many = run(data=data, **settings, accumulate=parts)
     assert [len(index) for index in data.asked] == [8 // parts] * 6 * parts
-    assert one.curve("loss")[1] == pytest.approx(many.curve("loss")[1], rel=1e-4)
+    assert one.curve("loss")[1] == pytest.approx(many.curve("loss")[1], rel=1e-6)
     for (name, p), q in zip(whole.named_parameters(), split.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_a_part_needs_an_augment_that_knows_of_it():
+    def noise(x, generator):
+        return x + torch.randn(x.shape, generator=generator)
+
+    with pytest.raises(ValueError, match="augment=noise does not take `part`.*crop_flip"):
+        run(augment=noise, accumulate=2)
+    run(augment=partial(crop_flip, flip=False), accumulate=2, model=build().float(), data=Images().single())
 
 
 # --- precision ---

@@ -53,6 +53,8 @@ def things(arm, team):
         pairs = {name: torch.randn(2, SIDE, SIDE).to(getattr(torch, name)) for name in ("float32", "bfloat16")}
         return {name: Timed(lambda pair=pair: pair[0] @ pair[1], flops=2 * SIDE**3) for name, pair in pairs.items()}
     loop, precision = arm.split("-")
+    if loop != "textbook":
+        keep_freed_memory()  # as `fit` does
     half = torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
     if loop == "processes":
         return {str(BATCH): shared_step(team)}
@@ -62,7 +64,6 @@ def things(arm, team):
         found["masks"] = Timed(lambda: textbook_masks(MASKS), MASKS)
         step, draw, shape, batches = textbook_step, textbook_masks, MODELS["ours"][2], (BATCH,)
     else:
-        keep_freed_memory()
         model, draw, shape, batches = MODELS["ours" if loop == "compiled" else loop]
         jepa, step, found = model(), our_step, {}
         optimizer = make_optimizers(jepa, 1e-3)[0]
@@ -70,7 +71,7 @@ def things(arm, team):
             found["masks"] = Timed(lambda: our_masks(MASKS), MASKS)
     flops = step_flops(jepa, our_masks if loop == "textbook" else draw, shape, 32)
     if loop == "compiled":
-        jepa.forward = torch.compile(jepa.forward, dynamic=False)  # a program for each batch size, as in `fit`
+        jepa.forward = torch.compile(jepa.forward, dynamic=False)  # a program for each batch size
     for batch in batches:
         x, tokens = torch.randn(batch, *shape), step_tokens(our_masks if loop == "textbook" else draw, batch)
         call = lambda x=x: step(jepa, optimizer, x, half, draw)  # noqa: E731

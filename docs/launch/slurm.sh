@@ -7,7 +7,9 @@
 #SBATCH --time=04:00:00
 #SBATCH --output=%x-%j.log
 # Slurm starts one torchrun per machine, and that starts one process per GPU.   sbatch docs/launch/slurm.sh
+# When the time is over:   sbatch docs/launch/slurm.sh --resume      It goes on with what the last job left in --out,
+# so that is the same in every job; for another run give another one:   sbatch docs/launch/slurm.sh --out runs/another
 FIRST=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 srun torchrun --nnodes="$SLURM_NNODES" --nproc-per-node=gpu \
     --rdzv-backend=c10d --rdzv-endpoint="$FIRST:29400" --rdzv-id="$SLURM_JOB_ID" -m minijepa.train \
-    --data cifar10 --steps 20000 --batch-size 1024 --precision bfloat16 --out "runs/slurm-$SLURM_JOB_ID" "$@"
+    --data cifar10 --steps 20000 --batch-size 1024 --precision bfloat16 --out runs/slurm "$@"

@@ -7,6 +7,7 @@ With everything in memory a batch is one indexing operation: no worker processes
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -20,6 +21,13 @@ class DataCorrupt(RuntimeError):
     """Data were found, but a file is missing, cut short, foreign or unreadable."""
 
 
+@lru_cache(maxsize=64)
+def _per_channel(values, device):
+    """Numbers as a tensor [C, 1, 1], kept: a GPU need not wait for them in every batch."""
+    with torch.inference_mode(False):  # else the first caller's mode would be everybody's
+        return torch.tensor(values, device=device).view(-1, 1, 1)
+
+
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """(x / 255 − mean) / std per channel.
 
@@ -30,7 +38,7 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     Returns:
         float32 [..., C, H, W] on the device of `images`.
     """
-    mean_, std_ = (torch.tensor(v, device=images.device).view(-1, 1, 1) for v in (mean, std))  # [C, 1, 1]
+    mean_, std_ = (_per_channel(tuple(v), images.device) for v in (mean, std))  # [C, 1, 1]
     return images.to(torch.float32).div_(255).sub_(mean_).div_(std_)
 
 
@@ -44,7 +52,7 @@ def denormalise(x: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> T
     Returns:
         uint8 [..., C, H, W] on the device of `x`.
     """
-    mean_, std_ = (torch.tensor(v, device=x.device).view(-1, 1, 1) for v in (mean, std))  # [C, 1, 1]
+    mean_, std_ = (_per_channel(tuple(v), x.device) for v in (mean, std))  # [C, 1, 1]
     return (x.detach().float() * std_ + mean_).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 

@@ -69,7 +69,8 @@ class LoaderData:
             _, read, images = next(self.batches)
             if not torch.equal(read, index):
                 raise RuntimeError(f"images {read.tolist()} were read ahead, but {index.tolist()} are asked for")
-        return normalise(images.to(device, non_blocking=True), self.mean, self.std)
+        # only from pinned memory may the copy run on while the program goes on
+        return normalise(images.to(device, non_blocking=images.is_pinned()), self.mean, self.std)
 
     def done(self):
         """Let the workers go; from now on `floats` gives whole images."""

@@ -27,6 +27,8 @@ class TwoViews(nn.Module):
     away after training; hidden: of its middle layer.
     """
 
+    compares_images = True  # so `fit` refuses to split its batches over processes, or to accumulate them
+
     def __init__(self, encoder, loss, width=128, hidden=512):
         super().__init__()
         self.encoder = encoder
