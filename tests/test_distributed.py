@@ -397,7 +397,7 @@ def test_a_run_killed_in_its_first_save_starts_afresh(group_of_one, saves, tmp_p
     [
         ({"batch_size": 5}, "batch_size 5 must be a multiple of .* 1 x 2"),
         ({"batch_size": 6, "accumulate": 2}, "batch_size 6 must be a multiple of .* 2 x 2"),
-        ({"shard": True, "optimizer": "muon"}, "Muon needs whole matrices; use 'adamw'"),
+        ({"shard": True, "optimizer": "muon"}, "Muon needs whole matrices; use optimizer='adamw' .*--optimizer adamw"),
     ],
 )
 def test_impossible_requests(settings, words, together):
