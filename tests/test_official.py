@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from minijepa.masking import Masks
-from minijepa.predictor import Predictor
 from minijepa.official import load_official
+from minijepa.predictor import Predictor
 from minijepa.vit import ViT, gather_tokens
 
 SIZE = dict(dim=48, depth=2, heads=2)

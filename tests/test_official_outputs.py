@@ -31,8 +31,8 @@ import torch
 from safetensors import safe_open
 
 from minijepa.masking import Masks
-from minijepa.positions import sincos
 from minijepa.official import load_official
+from minijepa.positions import sincos
 
 HERE = Path(__file__).parent / "official"
 HEADS = {"ijepa": 3, "vjepa": 2, "vjepa2": 2}

@@ -118,7 +118,8 @@ def encoder_of(model):
 def supervised(encoder, train, heldout, steps, seed, during, settings):
     """The ceiling of the table of peers: the same encoder trained on all labels; (encoder, History of its kNN)."""
     some = heldout.subset(slice(0, 50))  # its own head's accuracy is not asked for
-    with torch.autocast("cpu", dtype=torch.bfloat16):  # as the others
+    # bfloat16 as the others; one context over many steps must not keep the weights that it has cast
+    with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
         _, trained = fine_tune(encoder, train, some, steps=steps, seed=seed, **settings)
     return trained, History([{"step": steps, "knn": during.score(trained)}])
 

@@ -65,7 +65,7 @@ def quick_probe(encoder, train, heldout):
 
 
 FURTHER = (
-    "the same 5,000 photographs; fine-tuning: 300 steps of 32, crop and flip, accuracy of the tuned network; scenes: "
+    "the same 5,000 photographs; fine-tuning: 200 steps of 32, crop and flip, accuracy of the tuned network; scenes: "
     "1,000 to learn from and 600 to score, one to four shapes each (notebook 06)"
 )
 
@@ -82,7 +82,7 @@ def further_probes(encoder, photographs, scenes):
     found = {
         "attentive": attentive_probe(tokens[0], train.labels, tokens[1], test.labels),
         **{f"linear, {count:,} labels": score for count, score in shots.items()},
-        "fine-tuned": fine_tune(encoder, train, test, augment=crop_flip)[0],
+        "fine-tuned": fine_tune(encoder, train, test, steps=200, augment=crop_flip)[0],
     }
     del tokens
     train, test = scenes
