@@ -134,3 +134,46 @@ def ablations(tables, columns=3):
         fontsize=8, color=plots.GREY,
     )  # fmt: skip
     return fig
+
+
+def choose(table, score, by="validation_"):
+    """The arm with the best mean score on the validation images; by="": on the held-out ones.
+
+    table: from `load`, its rows with validation scores. score: "knn", "linear" or "linear_all".
+    """
+    means = summary(table, by + score)
+    return max(means, key=lambda arm: means[arm][0])
+
+
+def choices(tables):
+    """Was the recipe tuned to the images that score it? A panel per probe: every arm's two scores, the chosen marked.
+
+    tables: from `load`, all with validation scores. An arm above the slanted line scores better on the held-out images
+    than on the validation images.
+    """
+    fig, axes = plots.plt.subplots(1, len(SCORES), figsize=(4.3 * len(SCORES), 4.4), layout="constrained")
+    for ax, (score, name) in zip(axes, SCORES.items(), strict=True):
+        for table in tables:
+            seen, heldout = (summary(table, by + score) for by in ("validation_", ""))
+            best = choose(table, score)
+            for arm in sorted(seen, key=lambda arm: (arm == best, "(recipe)" in arm)):
+                ours, chosen = "(recipe)" in arm, arm == best
+                ax.plot(
+                    seen[arm][0], heldout[arm][0], "D" if ours else "o", ms=8, alpha=0.8,
+                    mfc=plots.ORANGE if ours else plots.GREY, mec="black" if chosen else "none", mew=1.5,
+                )  # fmt: skip
+        ax.axline((0.45, 0.45), slope=1, color=plots.GREY, lw=0.9, ls=":")
+        ax.set(xlabel="validation: training images, no label of theirs used", ylabel="held-out", title=name)
+        ax.grid(alpha=0.3)
+        ax.spines[["top", "right"]].set_visible(False)
+    marks = [
+        plots.plt.Line2D([], [], ls="", marker=m, mfc=c, mec=e, mew=1.5, ms=8)
+        for m, c, e in (("D", plots.ORANGE, "none"), ("o", plots.GREY, "none"), ("o", "none", "black"))
+    ]
+    texts = ["the recipe", "one setting changed", "best of its table on validation images"]
+    fig.legend(marks, texts, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    fig.supxlabel(
+        f"accuracy · recorded: {tables[0]['steps']:,} steps each · again: python tools/results.py run NAME",
+        fontsize=8, color=plots.GREY,
+    )  # fmt: skip
+    return fig
