@@ -146,8 +146,8 @@ TABLES = {
         "arms": {
             "I-JEPA (recipe)": {},
             "I-JEPA, no extra term": dict(weight=0.0),
-            "MAE": dict(build=peers.mae, steps=2840),
-            "data2vec": dict(build=peers.data2vec, steps=1620),
+            "MAE": dict(build=peers.mae, steps=2900),
+            "data2vec": dict(build=peers.data2vec, steps=1650),
             "SimCLR": dict(build=peers.simclr, steps=170, **peers.VIEWS, batch_size=256),
             "VICReg, two views": dict(build=peers.two_view_vicreg, steps=350, **peers.VIEWS, batch_size=128),
             "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=690, **peers.VIEWS, batch_size=64),
