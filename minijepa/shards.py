@@ -5,7 +5,6 @@ Each process holds 1/size of every tensor. The whole of a transformer block is g
 
 import warnings
 
-import torch
 import torch.distributed as dist
 
 
@@ -15,15 +14,12 @@ def shard(model, device):
     Each process keeps 1/size of parameters, gradients and optimiser state, and gathers a transformer block's weights
     just before that block runs. For models that do not fit into one device; otherwise DDP moves less. The model may
     still lie on the CPU: block after block goes to `device`, takes rank 0's values, as in DDP, and is cut.
-    Teacher and encoder are cut alike, so the EMA works shard by shard. Raises RuntimeError where it cannot be done.
+    Teacher and encoder are cut alike, so the EMA works shard by shard. Raises RuntimeError for a single process.
     """
     if not (dist.is_available() and dist.is_initialized()):
         raise RuntimeError("shard=True cuts the model over processes, but there is one: start it with torchrun")
-    try:
-        from torch.distributed.fsdp import fully_shard
-    except ImportError:
-        raise RuntimeError(f"shard=True needs fully_shard, found torch {torch.__version__}: install 2.6+") from None
     from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
 
     # a step returns context and targets, views that nobody writes into; torch warns of what would happen if one did
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")

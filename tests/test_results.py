@@ -11,7 +11,7 @@ import torch
 from test_tools import TOOLS, load
 
 from minijepa import fit, shapeworld
-from minijepa.recorded import ablations, curves, summary
+from minijepa.recorded import ablations, choices, choose, curves, summary
 from minijepa.recorded import load as load_recorded
 
 sys.path.append(str(TOOLS))  # where results.py finds tables.py
@@ -167,6 +167,40 @@ def test_the_ablations_mark_the_recipe():
     assert len(marks) == 4 and sorted(levels) == pytest.approx([0.4, 0.5])
 
 
+def test_the_choice_is_made_without_the_heldout_images():
+    def row(arm, heldout, validation):
+        keys = ("knn", "linear", "linear_all")
+        scores = {key: heldout for key in keys} | {f"validation_{key}": validation for key in keys}
+        return {"arm": arm, "scores": scores}
+
+    rows = [row("x (recipe)", 0.4, 0.5), row("x (recipe)", 0.4, 0.1), row("y", 0.5, 0.2), row("z", 0.3, 0.4)]
+    table = {"question": "?", "steps": 10, "reproduce": "again", "rows": rows}
+    assert choose(table, "knn") == "z" and choose(table, "knn", by="") == "y"
+    fig = choices([table])
+    assert len(fig.axes) == 3
+    for ax in fig.axes:
+        points = [line for line in ax.lines if line.get_marker() not in ("None", "")]
+        found = {(round(x.get_xdata()[0], 6), round(x.get_ydata()[0], 6)): x.get_markeredgecolor() for x in points}
+        assert found == {(0.3, 0.4): "none", (0.2, 0.5): "none", (0.4, 0.3): "black"}
+
+
+def test_validation_images_are_the_last_and_lend_no_label(monkeypatch):
+    given = []
+    monkeypatch.setattr(results, "probe_table", lambda *args, raw: given.append(args) or {"arm": {"kNN": 0.5}})
+    train = shapeworld(80, seed=0)
+    for labels, used in ((50, 50), (80, 70)):
+        assert results.validate("encoder", train, labels) == {"kNN": 0.5}
+        encoders, labelled, scored = given.pop()
+        assert encoders == {"arm": "encoder"}
+        assert torch.equal(labelled.images, train.images[:used]) and torch.equal(scored.images, train.images[70:])
+
+
+def test_every_single_change_has_its_validation_scores():
+    for name in results.ABLATIONS:
+        for row in results.read(name)["rows"]:
+            assert {f"validation_{key}" for key in results.PROBES.values()} <= row["scores"].keys(), (name, row["arm"])
+
+
 def test_an_unknown_table_is_named_beside_those_there_are():
     with pytest.raises(ValueError, match="'nothing'.*parts"):
         load_recorded("nothing")
@@ -175,5 +209,5 @@ def test_an_unknown_table_is_named_beside_those_there_are():
 def test_the_figures_are_drawn_from_the_files(tmp_path):
     results.draw(tmp_path)
     drawn = {path.stem for path in tmp_path.glob("*.png")}
-    assert drawn == {path.stem for path in FILES} | {"parts_curves", "budgets_curves", "ablations"}
+    assert drawn == {path.stem for path in FILES} | {"parts_curves", "budgets_curves", "ablations", "choices"}
     assert all(path.stat().st_size > 3000 for path in tmp_path.glob("*.png"))

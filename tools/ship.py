@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "minijepa" / "encoders"
 LIMITS = [
     "Trained on 40,000 photographs of 32 x 32 pixels: for larger or other images it is a curiosity, not a tool.",
-    "Minutes of training on a CPU: far below what the method reaches with a thousand times the compute.",
+    "Minutes of training on a CPU: far below the published models, which saw over a thousand times as many images.",
     "Size, batch and this momentum were chosen on training images; masks, crop and the variance/covariance term had "
     "been chosen on data_batch_5, the images that the probe numbers are scored on.",
     "CIFAR-10 was collected from the web; its classes and pictures carry the biases of that collection.",
