@@ -94,6 +94,10 @@ def curves(*tables, title=None):
             name = arm if len(tables) == 1 else f"{arm}, {table['steps']:,} steps"
             lines[name] = (seen, [mean(values) for values in zip(*([v for _, v in run] for run in runs), strict=True)])
     fig = plots.curves(lines, "images seen, thousands", "kNN probe accuracy", title=title or tables[0]["question"])
+    if len(lines) > 5:  # beside the axes, where no line runs
+        ax = fig.axes[0]
+        ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        fig.set_figwidth(8.4)
     fig.supxlabel("\n".join(dict.fromkeys(note(table) for table in tables)), fontsize=7.5, color=plots.GREY)
     return fig
 
