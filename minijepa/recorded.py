@@ -140,12 +140,12 @@ def ablations(tables, columns=3):
     return fig
 
 
-def choose(table, score, by="validation_"):
-    """The arm with the best mean score on the validation images; by="": on the held-out ones.
+def choose(table, score):
+    """The arm with the best mean score on the validation images.
 
     table: from `load`, its rows with validation scores. score: "knn", "linear" or "linear_all".
     """
-    means = summary(table, by + score)
+    means = summary(table, f"validation_{score}")
     return max(means, key=lambda arm: means[arm][0])
 
 
