@@ -44,6 +44,11 @@ def note(table):
     return f"recorded: {length}, {seeds} seed{'s' * (seeds != '1')} · again: {table['reproduce']}"
 
 
+def note_of_all(tables):
+    """The same line for a figure of many tables of equal steps."""
+    return f"accuracy · recorded: {tables[0]['steps']:,} steps each · again: python tools/results.py run NAME"
+
+
 def dots(table, scores=tuple(SCORES)):
     """One row per arm: a dot for each seed, a bar at their mean; untrained encoder and raw pixels as level lines.
 
@@ -133,10 +138,7 @@ def ablations(tables, columns=3):
         ax.set_axis_off()
     marks = [plots.plt.Line2D([], [], ls="", marker=m, color=c) for m, c in (("o", plots.BLUE), ("D", plots.ORANGE))]
     fig.legend(marks, ["kNN probe", "linear probe"], loc="outside upper right", ncols=2, frameon=False, fontsize=9)
-    fig.supxlabel(
-        f"accuracy · recorded: {tables[0]['steps']:,} steps each · again: python tools/results.py run NAME",
-        fontsize=8, color=plots.GREY,
-    )  # fmt: skip
+    fig.supxlabel(note_of_all(tables), fontsize=8, color=plots.GREY)
     return fig
 
 
@@ -176,8 +178,5 @@ def choices(tables):
     ]
     texts = ["the recipe", "one setting changed", "best of its table on validation images"]
     fig.legend(marks, texts, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    fig.supxlabel(
-        f"accuracy · recorded: {tables[0]['steps']:,} steps each · again: python tools/results.py run NAME",
-        fontsize=8, color=plots.GREY,
-    )  # fmt: skip
+    fig.supxlabel(note_of_all(tables), fontsize=8, color=plots.GREY)
     return fig
