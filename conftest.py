@@ -1,9 +1,12 @@
-"""What every run of pytest shares: markers by place, and hypothesis without deadlines."""
+"""What every run of pytest shares: markers by place, hypothesis without deadlines, and the order and number of workers
+of `make test`, which gives each file to one of several."""
 
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
+from joblib import cpu_count
 
 HERE = Path(__file__).parent
 MARKERS = {"unit", "notebooks", "assignments", "distributed", "browser"}
@@ -12,9 +15,21 @@ MARKERS = {"unit", "notebooks", "assignments", "distributed", "browser"}
 hypothesis.settings.register_profile("minijepa", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("minijepa")
 
+# Files that take long, in seconds of one thread, so that they can begin first: the last file to end runs alone. Only
+# the order depends on these, so they need no upkeep; what is not named counts as short.
+SECONDS = {}
+MEMORY = 4e9  # bytes for a worker: a notebook takes up to 3 GB
 
-def pytest_collection_modifyitems(items):
-    """Give each test without one of our markers its own, so that `-m` never loses a test."""
+
+def pytest_xdist_auto_num_workers():
+    """`-n auto`: a worker to a core that this process may use (affinity and quota), while there is memory for it."""
+    return max(1, min(cpu_count(), round(psutil.virtual_memory().total / MEMORY)))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Give each test without one of our markers its own, so that `-m` never loses a test; long files first to workers."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: -SECONDS.get(item.path.relative_to(HERE).as_posix(), 0))  # stable within a file
     for item in items:
         if MARKERS & {mark.name for mark in item.iter_markers()}:
             continue

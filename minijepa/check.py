@@ -17,7 +17,12 @@ REPO = Path(__file__).resolve().parents[1]
 OLDEST_PYTHON = (3, 10)
 PEAK_MEMORY = 3  # GB, the most that a notebook takes
 CIFAR_DISK = 0.6  # GB, archive and unpacked files together
-INSTALL = "run `python tools/course.py setup`, or with conda `conda env update -f environment.yml`"
+IN_COURSE = (REPO / "tools" / "course.py").is_file()  # else this package was installed somewhere else, without it
+INSTALL = (
+    "run `python tools/course.py setup`, or with conda `conda env update -f environment.yml`"
+    if IN_COURSE
+    else "run `pip install .` again in the folder of the course"
+)
 REPORT = "please report this, with all the lines above"
 
 
@@ -71,7 +76,7 @@ def interpreter():
 
 
 def packages():
-    """Each requirement of the installed package against its lower bound."""
+    """Each requirement of the installed package against its lower bound; optional extras are none."""
     try:
         requirements = importlib.metadata.requires("minijepa") or []
     except importlib.metadata.PackageNotFoundError:
@@ -79,7 +84,9 @@ def packages():
         return
     yield OK, f"minijepa {importlib.metadata.version('minijepa')} at {Path(__file__).parent}", ""
     for requirement in requirements:
-        name, bound = re.match(r"([\w.-]+)>=([\w.]+)", requirement).groups()
+        name, bound, condition = re.match(r"([\w.-]+)>=([\w.]+)\s*;?\s*(.*)", requirement).groups()
+        if "extra" in condition:  # nothing that the course needs, so nothing that may fail here
+            continue
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -140,10 +147,11 @@ def best_device():
 def data():
     """Which images are there. CIFAR-10 is read in full, so that a damaged copy is found here first."""
     from minijepa.datasets import DataCorrupt, cifar10, find_cifar10, shapeworld
+    from minijepa.datasets.cifar import places
 
     folder = find_cifar10()
     if folder is None:
-        place = Path(os.environ.get("MINIJEPA_DATA") or REPO / "data").absolute()
+        place = places()[0].absolute()
         free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free / 1e9
         remedy = f"to fetch it run `python -m minijepa.datasets` ({free:.1f} GB free, {CIFAR_DISK} needed)"
         yield WARN, "CIFAR-10 is not there, the notebooks will use ShapeWorld in its place", remedy

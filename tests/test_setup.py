@@ -49,10 +49,10 @@ def log(course, monkeypatch):
         (course.VENV / "site").mkdir(parents=True)
         done.append("create")
 
-    def install(python, uv):
+    def install(python, uv, oracles=False):
         for name in ("torch", "torch-2.9.0.dist-info", "jupyterlab"):
             (course.VENV / "site" / name).mkdir(exist_ok=True)
-        done.append("install")
+        done.append("install with oracles" if oracles else "install")
         return True
 
     monkeypatch.setattr(course, "create", create)
@@ -75,7 +75,7 @@ def test_a_complete_set_up_is_left_alone(course, log):
 def test_an_interrupted_or_failed_set_up_goes_on(course, log, monkeypatch, end):
     install = course.install
 
-    def stops(python, uv):
+    def stops(python, uv, oracles):
         if end is KeyboardInterrupt:
             raise KeyboardInterrupt
         return False
@@ -94,7 +94,7 @@ def test_an_interrupted_repair_is_not_taken_for_complete(course, log, monkeypatc
     course.setup()
     (course.VENV / "site" / "torch").rmdir()
 
-    def stops_half_way(python, uv):
+    def stops_half_way(python, uv, oracles):
         (course.VENV / "site" / "torch").mkdir()
         raise KeyboardInterrupt
 
@@ -177,6 +177,42 @@ def test_an_unreadable_stamp_is_no_stamp(course, log, content):
     assert course.diagnose(PYTHON, {}) == ("install", "the last set-up did not finish")
 
 
+# --- what tests compare with -------------------------------------------------------------------------------
+
+
+def test_the_tests_bring_what_they_compare_with_and_the_lab_does_not(course, log):
+    course.setup()
+    assert log == ["create", "look", "install"]
+    course.setup(oracles=True)
+    assert log[3:] == ["look", "install with oracles"]
+    course.setup(oracles=True)
+    course.setup()
+    assert log[5:] == []
+
+
+def test_what_tests_compare_with_comes_back_after_a_change(course, log):
+    course.setup(oracles=True)
+    (course.REPO / "pyproject.toml").write_text("[project]\ndependencies = ['new']\n")
+    course.setup()
+    course.setup(oracles=True)
+    assert log == ["create", "look", "install with oracles"] * 1 + ["look", "install with oracles"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_without_what_tests_compare_with_the_course_is_complete_all_the_same(course, log, monkeypatch, before, capsys):
+    """No network after `make lab`, or a Python for which one of these packages does not exist."""
+    whole = course.install
+    if before:
+        course.setup()
+    monkeypatch.setattr(course, "install", lambda python, uv, oracles=False: not oracles and whole(python, uv))
+    del log[:]
+    course.setup(oracles=True)
+    assert log == (["look"] if before else ["create", "look", "install"])  # nothing that worked is installed again
+    assert "will be skipped" in capsys.readouterr().out
+    assert course.diagnose(PYTHON, course.read_stamp()) == (None, "")
+    assert course.diagnose(PYTHON, course.read_stamp(), oracles=True)[0] == "install"  # the next `make test` tries again
+
+
 # --- half-written packages --------------------------------------------------------------------------------
 
 
@@ -233,7 +269,9 @@ def test_pip_is_used_without_uv(course, monkeypatch):
     calls = []
     monkeypatch.setattr(course, "call", lambda command, env=None: calls.append(command) or 1)
     assert not course.install("python", None)
-    assert [command[:4] for command in calls] == [["python", "-m", "pip", "install"]]
+    assert not course.install("python", None, oracles=True)
+    assert [command[:4] for command in calls] == [["python", "-m", "pip", "install"]] * 2
+    assert [command[-1] for command in calls] == [str(course.REPO), f"{course.REPO}[oracles]"]
 
 
 def test_an_old_python_finds_a_newer_one_or_says_what_to_do(monkeypatch):
@@ -288,17 +326,38 @@ def test_no_browser_without_a_display():
     assert "--no-browser" not in course.lab_flags(root=False, screen=True)
 
 
-@pytest.mark.parametrize(("failing", "code"), [(None, 0), ("minijepa.datasets", 1), ("pytest", 1), ("--nbval", 1)])
-def test_the_notebooks_run_even_if_a_test_failed(course, monkeypatch, failing, code):
+@pytest.mark.parametrize(("failing", "code"), [(None, 0), ("minijepa.datasets", 1), ("pytest", 1)])
+def test_all_tests_and_notebooks_run_also_if_the_data_are_damaged(course, monkeypatch, failing, code):
     calls = []
-    monkeypatch.setattr(course, "setup", lambda: "python")
+    monkeypatch.setattr(course, "setup", lambda oracles=False: f"python, oracles {oracles}")
     monkeypatch.setattr(course, "call", lambda command, env=None: calls.append(command) or int(failing in command))
     assert course.test() == code
-    assert [sorted({"minijepa.datasets", "pytest", "--nbval"} & set(command)) for command in calls] == [
-        ["minijepa.datasets"],
-        ["pytest"],
-        ["--nbval", "pytest"],
-    ]
+    data, tests = calls
+    assert "minijepa.datasets" in data
+    assert tests[0] == "python, oracles True" and {"tests", "notebooks", "solutions", "--nbval"} <= set(tests)
+
+
+@pytest.mark.parametrize(("own", "threads"), [(None, "1"), ("3", "3")])
+def test_each_worker_has_one_thread_unless_the_reader_chose(course, monkeypatch, own, threads):
+    seen = []
+    monkeypatch.setattr(course, "setup", lambda oracles=False: "python")
+    monkeypatch.setattr(course, "call", lambda command, env=None: seen.append(env) or 0)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if own:
+        monkeypatch.setenv("OMP_NUM_THREADS", own)
+    course.test()
+    assert seen[-1]["OMP_NUM_THREADS"] == threads
+
+
+def test_ci_does_what_the_readme_says_and_nothing_more():
+    """Whatever CI installs or sets beyond the README's commands hides what a reader meets first."""
+    lines = (REPO / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    lines = [line.split("||")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+    bookkeeping = re.compile(r'set -|cd |if \[ -d|fi$|export MINIJEPA_DATA|MINIJEPA_DATA=|status=|exit "\$status"')
+    assert [line for line in lines if not bookkeeping.match(line)] == ["make lint", "make test"]
+    for workflow in (REPO / ".github" / "workflows").glob("*.yml"):
+        runs = re.findall(r"run: (.*)", workflow.read_text(encoding="utf-8"))
+        assert runs and all(re.match(r"python (tools/course\.py|-m minijepa\.check|-m pytest)", run) for run in runs)
 
 
 @pytest.mark.parametrize("arguments", [[], ["bogus"], ["setup", "more"], ["test", "-x"]])

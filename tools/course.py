@@ -11,8 +11,9 @@
     python tools/course.py bench-gpu    the two records that need a GPU
     python tools/course.py results      draw the recorded results into docs/results
 
-Each begins with setup, which takes a blink when there is nothing to do. Where a set-up was interrupted, moved
-or damaged, running the command again repairs it. `uv` is used where it is installed, else `venv` and `pip`.
+Each begins with setup, which takes a blink when there is nothing to do; `test` also installs what its tests compare
+with. Where a set-up was interrupted, moved or damaged, running the command again repairs it. `uv` is used where it
+is installed, else `venv` and `pip`.
 """
 
 # Standard library only, and nothing newer than Python 3.6: an old interpreter must get as far as finding a
@@ -96,18 +97,22 @@ def read_stamp():
         return {}
 
 
-def write_stamp(version, site=None):
-    """Begun, so that a later run knows where and with which Python; given the packages' folder, complete."""
-    stamp = {"repo": str(REPO), "python": version}
+def write_stamp(version, site=None, oracles=False):
+    """Begun, so that a later run knows where and with which Python; given the packages' folder, complete.
+
+    oracles: what some tests compare with is there, too.
+    """
+    stamp = {"repo": str(REPO), "python": version, "oracles": oracles}
     if site is not None:
         stamp.update(fingerprint=fingerprint(), site=site, entries=entries(site))
     STAMP.write_text(json.dumps(stamp), encoding="utf-8")
 
 
-def diagnose(version, stamp):
+def diagnose(version, stamp, oracles=False):
     """What .venv lacks: (what to do, why) with "rebuild" or "install" to do, or (None, "") if it is complete.
 
-    version: of its interpreter, None if that does not run. stamp: what `read_stamp` returned.
+    version: of its interpreter, None if that does not run. stamp: what `read_stamp` returned. oracles: what some tests
+    compare with is wanted as well.
     """
     if not VENV.exists():
         return "rebuild", "first set-up"
@@ -125,33 +130,47 @@ def diagnose(version, stamp):
         gone = sorted(set(stamp["entries"]) - set(entries(stamp["site"])))
     except OSError:
         return "rebuild", "its packages are gone"
-    return ("install", "no longer there: " + ", ".join(gone[:3])) if gone else (None, "")
+    if gone:
+        return "install", "no longer there: " + ", ".join(gone[:3])
+    if oracles and not stamp.get("oracles"):
+        return "install", "some tests compare with packages that the course itself does not need"
+    return None, ""
 
 
 # --- making it so -----------------------------------------------------------------------------------------
 
 
-def setup():
-    """Make .venv complete. Returns its interpreter; exits with a message where that is not possible."""
+def setup(oracles=False):
+    """Make .venv complete. Returns its interpreter; exits with a message where that is not possible.
+
+    oracles: also install what some tests compare with; where that cannot be had, say so and go on.
+    """
     python = venv_python()
-    version = version_of(python)
-    action, why = diagnose(version, read_stamp())
+    version, stamp = version_of(python), read_stamp()
+    action, why = diagnose(version, stamp, oracles)
     if action is None:
         return python
+    enough = diagnose(version, stamp)[0] is None  # for everything but some tests
     uv = shutil.which("uv")
     if action == "install" and not uv and not works([python, "-m", "pip", "--version"]):
-        action, why = "rebuild", "it has no working pip"
+        action, why, enough = "rebuild", "it has no working pip", False
     say(f"Set-up of .venv: {why}.")
     if action == "rebuild":
         create(find_python(), uv)
         version = version_of(python)
+    oracles = oracles or bool(stamp.get("oracles"))  # what was there comes back
     write_stamp(version)
     site = packages_folder(python)
     forget_broken(Path(site))
     say("Installing PyTorch, JupyterLab and what else the course needs; the first time takes minutes.")
-    if not install(python, uv) or call([python, "-c", "import torch, torchvision, jupyterlab"]):
+    if not install(python, uv, oracles):
+        if not oracles or not (enough or install(python, uv)):
+            sys.exit(failure())
+        oracles = False
+        say("The course is complete, but what some tests compare with could not be installed: they will be skipped.")
+    if call([python, "-c", "import torch, torchvision, jupyterlab"]):
         sys.exit(failure())
-    write_stamp(version, site)
+    write_stamp(version, site, oracles)
     say(f"Set-up complete. What is there: {os.path.relpath(python)} -m minijepa.check")
     return python
 
@@ -203,12 +222,13 @@ def forget_broken(site):
             shutil.rmtree(str(info))
 
 
-def install(python, uv):
-    """Install the package, editable, and all that it requires. Returns whether that worked."""
+def install(python, uv, oracles=False):
+    """Install the package, editable, and all that it requires; oracles: that extra, too. Returns whether it worked."""
+    package = str(REPO) + ("[oracles]" if oracles else "")
     if not uv:
         pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
-        return call(pip + ["-e", str(REPO)]) == 0
-    command = [uv, "pip", "install", "--python", python, "-e", str(REPO)]
+        return call(pip + ["-e", package]) == 0
+    command = [uv, "pip", "install", "--python", python, "-e", package]
     # "auto" fetches PyTorch from its own server, and where there is no GPU a build of a tenth of the size. If
     # that server cannot be reached, do not insist: the ordinary build works too.
     impatient = dict(os.environ, UV_HTTP_RETRIES="2", UV_HTTP_CONNECT_TIMEOUT="5")
@@ -296,11 +316,17 @@ def has_screen(system, environment):
 
 
 def test():
-    """Every test, then every notebook against its committed outputs, also if a test has failed."""
-    python = setup()
+    """Every test, and every notebook against its committed outputs: a file to a worker, as many as there are cores.
+
+    One thread each: two that share two cores spend their time waiting for each other. A number of threads that you
+    have chosen stays. Which files come first, conftest.py decides.
+    """
+    python = setup(oracles=True)
     data = call([python, "-m", "minijepa.datasets"])  # fetches CIFAR-10 if it can; fails if it is damaged
-    pytest = [python, "-m", "pytest", "--durations=10"]
-    return int(any([data, call(pytest), call(pytest + ["--nbval", "notebooks", "solutions"])]))
+    pytest = [python, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+    pytest += ["--durations=10", "-rs", "--nbval", "tests", "notebooks", "solutions"]
+    one_thread = dict({"OMP_NUM_THREADS": "1"}, **os.environ)
+    return int(any([data, call(pytest, env=one_thread)]))
 
 
 def lint():
