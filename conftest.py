@@ -27,7 +27,7 @@ def pytest_xdist_auto_num_workers():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Give each test without one of our markers its own, so that `-m` never loses a test; long files first to workers."""
+    """Give each test without one of our markers its own, so that `-m` never loses a test; long files first."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: -SECONDS.get(item.path.relative_to(HERE).as_posix(), 0))  # stable within a file
     for item in items:
