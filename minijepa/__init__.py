@@ -5,6 +5,9 @@ The names below are in the order in which the course meets them; each comes from
 
 import sys
 
+from minijepa import threads
+
+threads.in_time = threads.wait_briefly()  # before anything below loads torch
 try:
     from minijepa.positions import rotate, rotation, sincos, sincos_1d, sincos_2d, sincos_3d
     from minijepa.vit import SIZES, ViT, count_parameters, gather_tokens, pool
@@ -56,6 +59,8 @@ try:
         segmentation_probe,
         token_features,
     )
+
+    threads.current = threads.settle()
 except (ImportError, OSError):
     # where something is missing, the checker must still come to say what: `python -m minijepa.check`
     if "minijepa.check" not in sys.orig_argv:

@@ -127,7 +127,7 @@ def machine():
     name = best_device()
     label = f" ({torch.cuda.get_device_name()})" if name == "cuda" else ""
     yield OK, f"device {name}{label}", ""
-    yield OK, f"{torch.get_num_threads()} threads on {os.cpu_count()} logical processors", ""
+    yield from computing_threads()
 
     import psutil
 
@@ -135,6 +135,32 @@ def machine():
     remedy = f"a notebook takes up to {PEAK_MEMORY} GB, close other programs and other notebooks' kernels"
     enough = free >= PEAK_MEMORY
     yield OK if enough else WARN, f"{free:.1f} GB of memory free", "" if enough else remedy
+
+
+def computing_threads():
+    """How many threads compute, of how many cores, beside what; and how long they wait awake (minijepa.threads)."""
+    import torch
+
+    from minijepa import threads
+
+    chosen = [f"{name}={os.environ[name]}" for name in threads.OWN_NUMBER if os.environ.get(name)]
+    number = torch.get_num_threads()
+    fact = f"{number} threads of {threads.allowed()} cores that may be used here, of {os.cpu_count()} in all"
+    if chosen:
+        enough = number <= threads.allowed()
+        remedy = "" if enough else "more threads than cores wait for each other, unset it or take fewer"
+        yield OK if enough else WARN, f"{fact}, as {', '.join(chosen)} asks for", remedy
+    else:
+        others = threads.busy_cores_now()
+        busy = others >= 0.5  # then at least one thread would wait for somebody else's turn to end
+        remedy = "close what is not needed; the course computes with the cores that are free" if busy else ""
+        yield WARN if busy else OK, f"{fact}; other programs keep {others:.1f} cores busy", remedy
+    if threads.in_time:
+        waits = [f"{name}={os.environ[name]}" for name in threads.OWN_WAITING if os.environ.get(name)]
+        yield OK, f"waiting threads: {', '.join(waits)}", ""
+    else:
+        remedy = "beside busy programs that is slow, import minijepa before torch"
+        yield WARN, "torch was loaded before minijepa, so its waiting threads stay awake for long", remedy
 
 
 def best_device():

@@ -1,0 +1,127 @@
+"""How many threads the course computes with, and how long they wait awake: what keeps it going on a busy laptop.
+
+PyTorch cuts each operation in pieces, one to a thread, and the operation ends with the slowest piece. That happens
+thousands of times a second. Two facts follow when other programs (a browser, a call) want the same cores:
+
+- The thread that is done first waits for the others *awake*, for about 15 ms on Linux and 200 ms on macOS and Windows,
+  and so uses up the turns on the processor that the others need. `wait_briefly` shortens that.
+- Each operation takes as long as it takes until *every* thread has had its turn. One thread has no one to wait for,
+  and is then faster than two. `Threads` gives the course as many as there are cores that nobody else uses.
+
+Both must work however a notebook was started (`make lab`, conda, a hub, VS Code), so both happen when `minijepa` is
+imported, which every notebook does before it imports torch. A choice of your own (OMP_NUM_THREADS and its like, or
+torch.set_num_threads) is left alone. `tools/bench_busy.py` measures what it is worth.
+"""
+
+import os
+import sys
+import time
+
+OWN_NUMBER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC")
+OWN_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
+ROUNDS = 10_000  # of waiting awake, about 0.5 ms: bridges the gaps inside a training step, not another program's turn
+MILLISECONDS = 1  # the same for the other runtime, which knows no shorter time but none
+WINDOW = (2.0, 20.0)  # seconds over which the load is averaged; older readings say nothing about now
+SAMPLE = 0.15  # seconds of looking where there is no such reading
+in_time = True  # whether the runtimes could still be told how long to wait
+current = None  # the `Threads` of this process; None where the reader has chosen a number
+
+
+def wait_briefly(environment=os.environ, modules=sys.modules):
+    """Tell the OpenMP runtimes to let waiting threads sleep sooner. Returns whether they will hear it.
+
+    They read it once, when they are loaded, so this must come before torch. GOMP_SPINCOUNT is for GNU's runtime (torch
+    from pip on Linux), KMP_BLOCKTIME for LLVM's and Intel's (macOS, Windows, conda).
+    """
+    if any(name in environment for name in OWN_WAITING):
+        return True  # the reader's own setting
+    environment.update(GOMP_SPINCOUNT=str(ROUNDS), KMP_BLOCKTIME=str(MILLISECONDS))
+    return "torch" not in modules
+
+
+def allowed():
+    """How many cores this process may use: what its affinity and the quota of its container (cgroup) leave."""
+    from joblib import cpu_count
+
+    return cpu_count()
+
+
+class Threads:
+    """The number of threads that fits the load of the machine: allowed cores minus those that others keep busy.
+
+    ceiling: the most that is ever used. `fit()` looks and sets; it is called before each cell of a notebook.
+    """
+
+    def __init__(self, ceiling):
+        self.ceiling = ceiling
+        self.last = reading()
+        self.others = 0.0  # cores that other programs keep busy, as last seen
+        self.set = None  # what was last asked for; where torch has another number, someone else chose it
+
+    def fit(self):
+        """Ask torch for as many threads as there are free cores, at least 1, at most the ceiling. Returns the number.
+
+        Between two looks the load is the average since the last; where that is too long ago, 0.15 s are looked at.
+        """
+        import torch
+
+        now = torch.get_num_threads()
+        if self.set not in (None, now):
+            return now
+        age = time.monotonic() - self.last[0]
+        if self.set is not None and age < WINDOW[0]:
+            return now
+        before = self.last if age < WINDOW[1] and self.set is not None else pause()
+        self.last = reading()
+        self.others = busy_cores(before, self.last)
+        self.set = min(self.ceiling, max(1, int(os.cpu_count() - self.others + 0.5)))
+        if self.set != now:
+            torch.set_num_threads(self.set)
+        return self.set
+
+
+def reading():
+    """(the time, seconds of processor time that all programs have had so far, and this one with its children)."""
+    import psutil
+
+    everyone, own = psutil.cpu_times(), psutil.Process().cpu_times()
+    names = ("user", "system", "nice", "steal")  # steal: what a virtual machine's host gave to others
+    children = getattr(own, "children_user", 0) + getattr(own, "children_system", 0)
+    return time.monotonic(), sum(getattr(everyone, name, 0) for name in names), own.user + own.system + children
+
+
+def pause():
+    """A reading, and after it a moment in which nothing is done here."""
+    before = reading()
+    time.sleep(SAMPLE)
+    return before
+
+
+def busy_cores_now():
+    """How many cores others keep busy in this moment."""
+    before = pause()
+    return busy_cores(before, reading())
+
+
+def busy_cores(before, after):
+    """How many cores others kept busy between two readings, on average; 0 or more."""
+    seconds, everyone, own = (new - old for new, old in zip(after, before, strict=True))
+    return max(0.0, everyone - own) / max(seconds, 1e-3)
+
+
+def settle(environment=os.environ):
+    """Cap torch's threads at the allowed cores; in a notebook, look again before each cell.
+
+    Returns the `Threads` that do so, None where the reader has chosen a number.
+    """
+    import torch
+
+    if any(environment.get(name) for name in OWN_NUMBER):
+        return None
+    threads = Threads(min(torch.get_num_threads(), allowed()))
+    if threads.ceiling < torch.get_num_threads():
+        torch.set_num_threads(threads.ceiling)
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and threads.ceiling > 1:
+        shell.events.register("pre_run_cell", lambda *_: threads.fit())
+    return threads

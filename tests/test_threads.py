@@ -1,0 +1,169 @@
+"""minijepa.threads: waiting is told in time, cores that others keep busy are left to them, a reader's choice stays."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from minijepa import threads
+
+
+def run(code, **environment):
+    """What a new interpreter prints that knows nothing of this one's settings."""
+    own = (*threads.OWN_NUMBER, *threads.OWN_WAITING)
+    kept = {name: value for name, value in os.environ.items() if name not in own}
+    done = subprocess.run([sys.executable, "-c", code], env={**kept, **environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# --- waiting ----------------------------------------------------------------------------------------------
+
+
+def test_runtimes_are_told_before_torch_is_loaded():
+    """At the moment when torch begins to load, the variables stand, where its runtime reads them (os.environ is C's)."""
+    code = """
+import ctypes, importlib.abc, os, sys
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("GOMP_SPINCOUNT"), os.environ.get("KMP_BLOCKTIME"))
+            sys.meta_path.remove(self)
+sys.meta_path.insert(0, Watch())
+import minijepa
+print(minijepa.threads.in_time)
+"""
+    assert run(code).splitlines() == [f"{threads.ROUNDS} {threads.MILLISECONDS}", "True"]
+    assert run("import torch, minijepa; print(minijepa.threads.in_time)") == "False"
+
+
+@pytest.mark.parametrize("own", threads.OWN_WAITING)
+def test_a_readers_way_of_waiting_stays(own):
+    environment = {own: "7"}
+    assert threads.wait_briefly(environment, {"torch": None}) and environment == {own: "7"}
+
+
+# --- cores ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux lets a program choose its cores")
+def test_no_more_threads_than_this_process_may_use():
+    core = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, [{core}]); import minijepa, torch; print(torch.get_num_threads())"
+    assert run(code) == "1"
+    late = f"import os, torch; torch.set_num_threads(2); os.sched_setaffinity(0, [{core}]); import minijepa"
+    assert run(late + "; print(torch.get_num_threads())") == "1"
+
+
+def test_a_containers_quota_counts(monkeypatch):
+    """joblib's count reads the quota of a cgroup; its own variable stands in for one here."""
+    assert run("import minijepa, torch; print(torch.get_num_threads())", LOKY_MAX_CPU_COUNT="1") == "1"
+
+
+@pytest.mark.parametrize("name", threads.OWN_NUMBER)
+def test_a_readers_number_of_threads_stays(name):
+    before = torch.get_num_threads()
+    assert threads.settle({name: "3"}) is None and torch.get_num_threads() == before
+
+
+# --- load -------------------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A machine of so many cores whose clock and load the test turns; this process computes on all of `own`."""
+
+    def __init__(self, monkeypatch, cores=2, number=2):
+        self.now, self.everyone, self.mine, self.others, self.own, self.number = 0.0, 0.0, 0.0, 0.0, 0.0, number
+        fake = SimpleNamespace(
+            get_num_threads=lambda: self.number, set_num_threads=lambda n: setattr(self, "number", n)
+        )
+        monkeypatch.setitem(sys.modules, "torch", fake)
+        monkeypatch.setattr(threads, "reading", lambda: (self.now, self.everyone, self.mine))
+        monkeypatch.setattr(threads.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(threads.time, "sleep", self.wait)
+        monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
+
+    def wait(self, seconds):
+        self.now += seconds
+        self.mine += self.own * seconds
+        self.everyone += (self.own + self.others) * seconds
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"), [(0.0, 2), (0.3, 2), (0.6, 1), (1.0, 1), (2.0, 1), (5.0, 1)]
+)  # 5: readings are not taken in one moment
+def test_cores_that_others_keep_busy_are_left_to_them(monkeypatch, others, expected):
+    machine = Machine(monkeypatch)
+    machine.others = others
+    assert threads.Threads(2).fit() == machine.number == expected
+
+
+def test_own_work_is_no_reason_for_fewer_threads(monkeypatch):
+    machine = Machine(monkeypatch)
+    machine.own = 2.0
+    assert threads.Threads(2).fit() == 2
+
+
+def test_threads_follow_the_load_both_ways_and_not_its_blinks(monkeypatch):
+    machine = Machine(monkeypatch, cores=8, number=8)
+    count = threads.Threads(8)
+    assert count.fit() == 8
+    machine.others = 3.0
+    machine.wait(1.0)
+    assert count.fit() == 8  # the last look is too short ago
+    machine.wait(5.0)
+    assert count.fit() == 5
+    machine.others = 0.0
+    machine.wait(10.0)
+    assert count.fit() == 8
+
+
+def test_what_was_long_ago_does_not_count(monkeypatch):
+    """An hour of reading, then a call: the average would hide it."""
+    machine = Machine(monkeypatch)
+    count = threads.Threads(2)
+    count.fit()
+    machine.wait(3600.0)
+    machine.others = 2.0
+    assert count.fit() == 1
+
+
+def test_someone_elses_number_is_left_alone(monkeypatch):
+    machine = Machine(monkeypatch)
+    count = threads.Threads(2)
+    count.fit()
+    machine.number, machine.others = 4, 2.0  # torch.set_num_threads(4) in a cell
+    machine.wait(5.0)
+    assert count.fit() == machine.number == 4
+
+
+def test_a_quota_is_the_ceiling(monkeypatch):
+    machine = Machine(monkeypatch, cores=64, number=2)
+    machine.others = 10.0
+    assert threads.Threads(2).fit() == 2
+
+
+def test_a_real_busy_program_is_seen():
+    """Against the machine itself: one more program raises what is read, whatever else runs beside this test."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            before = threads.reading()
+            threads.time.sleep(1.0)
+            assert threads.busy_cores(before, threads.reading()) > 0.2
+        finally:
+            busy.kill()
+
+
+def test_a_notebook_looks_before_each_cell(monkeypatch):
+    """IPython's own events, in a shell of its own; a plain program has none."""
+    registered = []
+    shell = SimpleNamespace(events=SimpleNamespace(register=lambda name, function: registered.append(name)))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(threads, "allowed", lambda: 2)
+    assert threads.settle({}).ceiling == 2 and registered == ["pre_run_cell"]
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    assert threads.settle({}).ceiling == 2 and registered == ["pre_run_cell"]

@@ -1,0 +1,88 @@
+"""What a busy machine costs: notebooks on the quiet machine and beside two programs that never rest.
+
+    python tools/bench_busy.py                                  notebook 01, once each way
+    python tools/bench_busy.py notebooks/0*.ipynb --rounds 3
+    python tools/bench_busy.py --before                         also as PyTorch would do it by itself
+
+Aims: beside two busy programs at most 2.5 times the quiet time, and the quiet time at most 3 % above what it is without
+minijepa/threads.py. Rounds are taken in turns, so that a machine that grows slower does so for all; medians are printed.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+BUSY = "x = 1\nwhile True:\n    x = (x * 7 + 1) % 1000003"
+EXECUTE = "from nbclient.cli import main; main()"  # what `jupyter execute` calls
+# PyTorch's own ways: a number that is set is left alone, and 300,000 rounds of waiting are GNU's default
+BY_ITSELF = {"OMP_NUM_THREADS": str(os.cpu_count()), "GOMP_SPINCOUNT": "300000"}
+
+
+@contextmanager
+def beside(programs):
+    """Meanwhile so many programs each want a core of their own."""
+    running = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(programs)]
+    try:
+        yield
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+
+
+def seconds(notebook, programs, settings, limit):
+    """How long a run of the notebook takes, `limit` if it has not ended by then."""
+    hidden = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_WAIT_POLICY")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment.update(settings, JUPYTER_PREFER_ENV_PATH="1")
+    with tempfile.TemporaryDirectory() as folder, beside(programs):
+        copy = Path(folder) / notebook.name
+        copy.write_bytes(notebook.read_bytes())
+        command = [sys.executable, "-c", EXECUTE, copy.name, "--inplace", "--timeout", str(limit)]
+        start = time.perf_counter()
+        try:
+            done = subprocess.run(command, cwd=folder, env=environment, timeout=limit, capture_output=True, text=True)
+        except subprocess.TimeoutExpired:
+            return limit
+        if done.returncode:
+            sys.exit(f"{notebook.name} did not run through:\n{done.stderr[-2000:]}")
+        return time.perf_counter() - start
+
+
+def table(times):
+    """A line per notebook and way: quiet and busy seconds, and how many times as long the busy one takes."""
+    lines = [f"{'notebook':<28}{'way':<12}{'quiet s':>9}{'busy s':>9}{'times':>8}"]
+    for (name, way), found in times.items():
+        quiet, busy = (statistics.median(found[programs]) for programs in (0, 2))
+        lines.append(f"{name:<28}{way:<12}{quiet:>9.1f}{busy:>9.1f}{busy / quiet:>8.2f}")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, default=[REPO / "notebooks" / "01_what_to_predict.ipynb"])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--before", action="store_true", help="also with PyTorch's own threads and waiting")
+    parser.add_argument("--limit", type=float, default=600, help="seconds after which a run is given up (default 600)")
+    arguments = parser.parse_args()
+    ways = {"the course": {}, **({"by itself": BY_ITSELF} if arguments.before else {})}
+    times = {(path.stem, way): {0: [], 2: []} for path in arguments.notebooks for way in ways}
+    for _ in range(arguments.rounds):
+        for path in arguments.notebooks:
+            for way, settings in ways.items():
+                for programs in (0, 2):
+                    found = seconds(path.resolve(), programs, settings, arguments.limit)
+                    times[path.stem, way][programs].append(found)
+                    print(f"{path.stem}, {way}, beside {programs}: {found:.1f} s", flush=True)
+    print(table(times))
+
+
+if __name__ == "__main__":
+    main()
