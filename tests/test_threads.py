@@ -24,9 +24,9 @@ def run(code, **environment):
 
 
 def test_runtimes_are_told_before_torch_is_loaded():
-    """At the moment when torch begins to load, the variables stand, where its runtime reads them (os.environ is C's)."""
+    """The variables stand at the moment when torch begins to load (os.environ is the C library's)."""
     code = """
-import ctypes, importlib.abc, os, sys
+import importlib.abc, os, sys
 class Watch(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name == "torch":

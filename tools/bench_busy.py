@@ -4,8 +4,9 @@
     python tools/bench_busy.py notebooks/0*.ipynb --rounds 3
     python tools/bench_busy.py --before                         also as PyTorch would do it by itself
 
-Aims: beside two busy programs at most 2.5 times the quiet time, and the quiet time at most 3 % above what it is without
-minijepa/threads.py. Rounds are taken in turns, so that a machine that grows slower does so for all; medians are printed.
+Aims: beside two busy programs at most 2.5 times the quiet time, and the quiet time at most 3 % above what it is
+without minijepa/threads.py. Rounds are taken in turns, so that a machine that grows slower does so for all; medians
+are printed.
 """
 
 import argparse
