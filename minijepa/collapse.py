@@ -30,8 +30,8 @@ def position_std(tokens):
 def token_std(tokens, eps=1e-4):
     """Standard deviation over the tokens of one image: mean over images and features of sqrt(Var_tokens + eps).
 
-    tokens: [B, N, D], N >= 2. Returns a float >= 0. V-JEPA's code takes it of the predicted tokens. Blind to a positional
-    collapse: tokens that differ from place to place, and in no way from image to image, have about 1.
+    tokens: [B, N, D], N >= 2. Returns a float >= 0. V-JEPA's code takes it of the predicted tokens.
+    Blind to a positional collapse: tokens that differ from place to place and in no way from image to image have 1.
     Source: the regulariser (weight 0) in V-JEPA's released `app/vjepa/train.py` (arXiv:2404.08471).
     """
     return (tokens.float().var(dim=1) + eps).sqrt().mean().item()
