@@ -30,9 +30,9 @@ def position_std(tokens):
 def token_std(tokens, eps=1e-4):
     """Standard deviation over the tokens of one image: mean over images and features of sqrt(Var_tokens + eps).
 
-    tokens: [B, N, D], N >= 2. Returns a float >= 0. It is what V-JEPA's code logs. Blind to a positional collapse:
-    tokens that differ from place to place, and in no way from image to image, have about 1.
-    Source: the regulariser (weight 0) in the released code of V-JEPA (arXiv:2404.08471).
+    tokens: [B, N, D], N >= 2. Returns a float >= 0. V-JEPA's code takes it of the predicted tokens.
+    Blind to a positional collapse: tokens that differ from place to place and in no way from image to image have 1.
+    Source: the regulariser (weight 0) in V-JEPA's released `app/vjepa/train.py` (arXiv:2404.08471).
     """
     return (tokens.float().var(dim=1) + eps).sqrt().mean().item()
 
@@ -65,15 +65,18 @@ def spectrum(features):
 
 
 @torch.no_grad()
-def rankme(features, eps=1e-7):
+def rankme(features, centred=False, eps=1e-7):
     """Effective number of dimensions: exp of the entropy of the normalised singular values, in [1, D].
 
-    features: [B, D], one vector per image. p_k = s_k / sum s + eps, RankMe = exp(-sum p_k log p_k), of the centred
-    features: what all images share would otherwise be one long axis that hides the rest (the paper does not centre).
-    It ignores scale: a constant plus tiny noise scores near D, so never read it without a standard deviation.
-    Source: Garrido et al. 2022 (arXiv:2210.02885, section 3).
+    features: [B, D], one vector per image. p_k = s_k / sum s + eps, RankMe = exp(-sum p_k log p_k).
+    centred=False is RankMe as published: s are the singular values of the features as they are. What all images share
+    is then one long axis: a constant plus tiny noise scores 1, but so do healthy features with a large mean.
+    centred=True takes the mean over images away first, as some monitors do; the same constant plus noise scores near D.
+    Both ignore scale: tiny noise around zero scores near D either way, so read a standard deviation with it.
+    Source: Garrido et al. 2022 (arXiv:2210.02885, section 3), which does not centre.
     """
-    return effective_count(spectrum(features), eps)
+    features = features.float().cpu()
+    return effective_count(torch.linalg.svdvals(features - features.mean(dim=0) if centred else features), eps)
 
 
 @torch.no_grad()
@@ -140,7 +143,7 @@ def lidar(views, delta=1e-4, eps=1e-7):
     Sigma_b = Cov over images of the mean over views, Sigma_w = mean over images of the Cov over views + delta I,
     lambda = eigenvalues of Sigma_w^-1/2 Sigma_b Sigma_w^-1/2, p = lambda / sum lambda + eps,
     LiDAR = exp(-sum p log p). views: [B, Q, D], Q >= 2 views per image; give B (Q - 1) > D or Sigma_w is singular.
-    A direction that only tells views apart counts little, while RankMe counts it in full. Like RankMe it ignores
+    A direction that only tells views apart counts little, while RankMe counts it in full. It is centred and ignores
     scale: if no direction stands out, because all is noise, it is near D. With few views it is too high by noise
     left in the means. Source: Thilak et al. 2023 (arXiv:2312.04000, section 3).
     """

@@ -24,7 +24,8 @@ class Diagnosis:
     """The measures of one batch, in the order in which to read them; formulas stand in `minijepa.collapse`.
 
     position_std, content_share: do tokens differ between images? token_std: V-JEPA's own, for comparison.
-    rankme, alpha, covariance, spectrum: how the pooled features use their D dimensions.
+    rankme, rankme_centred, alpha, covariance, spectrum: how the pooled features use their D dimensions. rankme is as
+    published; all others take the mean over images away first.
     uniformity, alignment, lidar: on the sphere, and between views of one image (None where there were no views).
     """
 
@@ -32,6 +33,7 @@ class Diagnosis:
     content_share: float
     token_std: float
     rankme: float
+    rankme_centred: float
     alpha: float
     covariance: float
     uniformity: float
@@ -44,17 +46,18 @@ class Diagnosis:
         """One word, by three thresholds in this order (they suit tokens that come out of a LayerNorm).
 
         "complete": position_std and token_std below .1. "positional": position_std below .1, or content_share below
-        .02. "dimensional": rankme below 4 % of D, or below 2.5. Else "healthy".
+        .02. "dimensional": rankme_centred below 4 % of D, or below 2.5 (not rankme, which is low for any features
+        with a large mean). Else "healthy".
         """
         if self.position_std < DEAD_STD and self.token_std < DEAD_STD:
             return "complete"
         if self.position_std < DEAD_STD or self.content_share < LEAST_CONTENT:
             return "positional"
-        return "dimensional" if self.rankme < self.least_rank else "healthy"
+        return "dimensional" if self.rankme_centred < self.least_rank else "healthy"
 
     @property
     def least_rank(self):
-        """The RankMe below which a collapse is called dimensional."""
+        """The centred RankMe below which a collapse is called dimensional."""
         return max(2.5, LEAST_RANK * len(self.spectrum))
 
     def numbers(self):
@@ -66,7 +69,7 @@ class Diagnosis:
             "complete": f"all tokens are alike: position_std and token_std are below {DEAD_STD}",
             "positional": f"tokens say where they are, not what is there: position_std is below {DEAD_STD} or "
             f"content_share below {LEAST_CONTENT}",
-            "dimensional": f"images differ in a few directions only: rankme is below {self.least_rank:.1f}",
+            "dimensional": f"images differ in a few directions only: rankme_centred is below {self.least_rank:.1f}",
             "healthy": "no collapse found; whether the features are of use, only a probe can say",
         }
         return f"{self.verdict}: {what[self.verdict]}"
@@ -87,6 +90,7 @@ def diagnose_tokens(tokens, views=None):
         content_share=collapse.content_share(tokens),
         token_std=collapse.token_std(tokens),
         rankme=collapse.rankme(features),
+        rankme_centred=collapse.rankme(features, centred=True),
         alpha=collapse.alpha_req(features),
         covariance=collapse.off_diagonal_covariance(features),
         uniformity=collapse.uniformity(features),

@@ -44,7 +44,9 @@ def test_a_constant():
 
 def test_positional_collapse_deceives_all_but_the_two_monitors(position_only):
     flat = position_only.flatten(0, 1)
-    assert flat.std(dim=0).mean() > 0.8 and rankme(position_only.mean(dim=1)) > 0.9 * D  # these look healthy
+    pooled = position_only.mean(dim=1)
+    assert flat.std(dim=0).mean() > 0.8 and rankme(pooled, centred=True) > 0.9 * D  # these look healthy
+    assert rankme(pooled) < 1.2, "as published RankMe sees the mean of the places, one long axis"
     assert token_std(position_only) == pytest.approx(1, abs=0.05)  # V-JEPA's own, too
     assert position_std(position_only) < 0.005
     assert content_share(position_only) < 1e-4
@@ -57,12 +59,25 @@ def test_healthy_tokens():
     assert rankme(tokens[:, 0]) > 0.97 * D
 
 
-def test_rankme_is_blind_to_scale():
-    """A constant with noise of one thousandth has nearly full rank: only the deviation tells."""
+def test_rankme_of_a_constant_with_tiny_noise_is_1_as_published_and_full_if_centred():
+    """arXiv:2210.02885, section 3, takes the singular values of Z itself: the constant is one long axis."""
     features = normal(D) + 1e-3 * normal(B, D, seed=1)
-    assert rankme(features) > 0.97 * D
+    assert rankme(features) == pytest.approx(1, abs=0.1)
+    assert rankme(features, centred=True) > 0.97 * D
     assert position_std(features[:, None]) == pytest.approx(1e-3, rel=0.05)
-    assert rankme(1000 * features) == pytest.approx(rankme(features), rel=1e-3)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_neither_rankme_has_a_scale(centred):
+    """Tiny noise around zero is full rank by both definitions: only the standard deviation tells."""
+    features = 1e-3 * normal(B, D, seed=1)
+    assert rankme(features, centred) > 0.97 * D
+    assert rankme(1000 * features, centred) == pytest.approx(rankme(features, centred), rel=1e-3)
+
+
+def test_rankme_as_published_suspects_features_with_a_large_mean():
+    alive = normal(B, D) + 20
+    assert rankme(alive) < 4 and rankme(alive, centred=True) > 0.97 * D and position_std(alive[:, None]) > 0.9
 
 
 @pytest.mark.parametrize("rank", [1, 2, 5])
@@ -70,15 +85,15 @@ def test_rankme_counts_equal_dimensions(rank):
     axes = torch.linalg.qr(normal(D, rank)).Q  # [D, rank], orthonormal
     features = torch.linalg.qr(normal(B, rank, seed=1) - normal(B, rank, seed=1).mean(dim=0)).Q @ axes.T
     assert rankme(features) == pytest.approx(rank, rel=0.01)
-    assert rankme(features + 7) == pytest.approx(rank, rel=0.01)  # what all images share is no dimension
+    assert rankme(features + 7, centred=True) == pytest.approx(rank, rel=0.01)  # what all images share is none
 
 
 def test_rankme_equals_its_formula():
-    features = normal(50, 6) * torch.tensor([5.0, 3.0, 1.0, 0.5, 0.1, 0.01])
-    centred = (features - features.mean(dim=0)).double()
-    s = torch.linalg.eigvalsh(centred.T @ centred).clamp_min(0).sqrt()  # singular values another way
-    p = s / s.sum() + 1e-7
-    assert rankme(features) == pytest.approx(torch.exp(-(p * p.log()).sum()).item(), rel=1e-4)
+    features = normal(50, 6) * torch.tensor([5.0, 3.0, 1.0, 0.5, 0.1, 0.01]) + 2
+    for z, centred in ((features, False), (features - features.mean(dim=0), True)):
+        s = torch.linalg.eigvalsh((z.T @ z).double()).clamp_min(0).sqrt()  # singular values another way
+        p = s / s.sum() + 1e-7
+        assert rankme(features, centred) == pytest.approx(torch.exp(-(p * p.log()).sum()).item(), rel=1e-4)
 
 
 def test_content_share_is_the_share_that_was_put_in():

@@ -25,10 +25,12 @@ CONSTRUCTED = {
     "constant": (normal(D).expand(B, N, D), "complete"),
     "zero": (torch.zeros(B, N, D), "complete"),
     "constant and noise of one thousandth": (normal(D) + 1e-3 * normal(B, N, D, seed=1), "complete"),
+    "noise of one thousandth around zero": (1e-3 * normal(B, N, D, seed=1), "complete"),
     "positions alone": (layer_norm(normal(1, N, D) + 1e-3 * normal(B, N, D, seed=1)), "positional"),
     "positions, and an image that hardly shows": (normal(1, N, D) + 0.12 * normal(B, N, D, seed=1), "positional"),
     "rank 2": (normal(B, N, 2) @ normal(2, D, seed=1), "dimensional"),
     "N(0, I)": (normal(B, N, D), "healthy"),
+    "N(0, I), far from zero": (normal(B, N, D) + 20, "healthy"),
     "half position, half content": (layer_norm(normal(1, N, D) + normal(B, N, D, seed=1)), "healthy"),
 }
 
@@ -42,11 +44,15 @@ def test_verdict(name):
 
 def test_what_each_measure_says_about_each_collapse():
     table = {name: diagnose_tokens(tokens) for name, (tokens, _) in CONSTRUCTED.items()}
-    noise = table["constant and noise of one thousandth"]
-    assert noise.rankme > 0.9 * D and noise.content_share > 0.9  # these two look healthy: both ignore scale
+    noise, place = table["constant and noise of one thousandth"], table["positions alone"]
+    assert noise.rankme_centred > 0.9 * D and noise.content_share > 0.9  # these look healthy: both ignore scale
+    assert noise.rankme < 1.1 and place.rankme < 1.2  # as published RankMe sees the long axis of the shared mean
+    around = table["noise of one thousandth around zero"]
+    assert around.rankme > 0.9 * D and around.rankme_centred > 0.9 * D  # no shared mean: neither definition sees it
     assert noise.position_std == pytest.approx(1e-3, rel=0.05) and noise.spectrum.max() < 1e-3
-    place = table["positions alone"]
-    assert place.token_std > 0.9 and place.rankme > 0.9 * D and place.position_std < 0.01
+    assert place.token_std > 0.9 and place.rankme_centred > 0.9 * D and place.position_std < 0.01
+    far = table["N(0, I), far from zero"]
+    assert far.rankme < 2.5 and far.rankme_centred > 0.9 * D, "alive: the verdict must not take the published one"
     assert table["rank 2"].rankme < 2.1 and table["rank 2"].position_std > 0.5
     assert table["N(0, I)"].position_std == pytest.approx(1, abs=0.02) and table["N(0, I)"].alpha < 0.5
 

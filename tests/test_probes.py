@@ -80,6 +80,8 @@ def test_knn_equals_brute_force(k, offset):
     expected = slow_knn(x, y, test, test_y, k)
     assert 0.3 < expected < 0.95  # hard enough to tell two rules apart
     assert knn_probe(x, y, test, test_y, k=k) == pytest.approx(expected, abs=1e-9)
+    each = knn_probe(x, y, test, test_y, k=k, each=True)  # image by image, for paired comparisons
+    assert each.dtype == torch.bool and each.shape == test_y.shape and each.double().mean().item() == expected
 
 
 def test_knn_looks_at_directions_from_the_mean():

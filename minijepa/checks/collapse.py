@@ -96,7 +96,7 @@ def content_share(student):
 
 
 def rankme(student):
-    """Check exercise 3, `rankme(features)`. Raises CheckFailed."""
+    """Check exercise 3, `rankme(features)`, the centred version. Raises CheckFailed."""
 
     def entropy_of(x, centre=True, power=1, base=math.e, exponential=True):
         s = torch.linalg.svdvals(x - x.mean(dim=0) if centre else x) ** power
@@ -107,7 +107,8 @@ def rankme(student):
     mistakes = [
         (
             lambda x: entropy_of(x, centre=False),
-            "centre the features first: what all images share would be one long axis that hides the others",
+            "centre the features first: as they are, which is RankMe as published, what all images share is one long "
+            "axis that hides the others",
         ),
         (
             lambda x: entropy_of(x, power=2),

@@ -1,14 +1,18 @@
 """Probes of one vector per image: nearest neighbours, a linear classifier, a linear regression, all scikit-learn's."""
 
+import torch
+
 from minijepa.probes.frozen import features
 
 # scikit-learn is imported inside the functions: it would double the time of `import minijepa`
 
 
-def knn_probe(train, train_labels, test, test_labels, k=20):
+def knn_probe(train, train_labels, test, test_labels, k=20, each=False):
     """Accuracy in [0, 1] of the vote of the k nearest training features, cosine distance after centring.
 
     train: [N, D], test: [M, D]; labels: int64. No parameters are learned, so nothing can be hidden in the probe.
+    each=True returns instead for each test image whether the vote is right, bool [M]: two encoders that are scored on
+    the same images are compared image by image.
     Source: Wu et al. 2018 (arXiv:1805.01978), unweighted votes.
     """
     from sklearn.neighbors import KNeighborsClassifier
@@ -16,7 +20,8 @@ def knn_probe(train, train_labels, test, test_labels, k=20):
     from sklearn.preprocessing import Normalizer, StandardScaler
 
     probe = make_pipeline(StandardScaler(with_std=False), Normalizer(), KNeighborsClassifier(n_neighbors=k))
-    return float(probe.fit(train.numpy(), train_labels.numpy()).score(test.numpy(), test_labels.numpy()))
+    right = probe.fit(train.numpy(), train_labels.numpy()).predict(test.numpy()) == test_labels.numpy()  # [M]
+    return torch.from_numpy(right) if each else float(right.mean())
 
 
 def linear_probe(train, train_labels, test, test_labels, c=1.0, max_iter=2000):

@@ -54,7 +54,7 @@ def show_rankme(student):
 
     cases = {"mean 0": points(0.0), "mean 5": points(5.0)}
     see = "about as many as there are; the mean of the features must not matter."
-    line_and_yours("rankme", student, spec_rankme, cases, ("directions that are used", "RankMe"), see)
+    line_and_yours("rankme", student, spec_rankme, cases, ("directions that are used", "centred RankMe"), see)
 
 
 # --- 4, 5: VICReg's terms -------------------------------------------------------------------------------
