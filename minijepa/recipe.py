@@ -1,6 +1,6 @@
 """The recipe: the settings with which I-JEPA learns from small photographs in minutes on two CPU cores.
 
-It is I-JEPA with five changes, for runs of a few thousand steps instead of hundreds of thousands:
+It is I-JEPA with five changes, for runs of a few thousand steps instead of almost two hundred thousand:
 one large target block instead of four small ones, a teacher that follows faster, a light variance/covariance term
 on the pooled context, a flip beside the crop, and Muon with a strong weight decay for the matrices in the blocks.
 What each is worth on its own, notebook 04 shows (`minijepa/recorded_results/`): not all of them pay.

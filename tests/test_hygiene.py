@@ -6,6 +6,7 @@ Each guard returns its findings as a list; the last part of this file plants eac
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -118,6 +119,13 @@ def code_faults(notebook):
     return found
 
 
+def late_import(notebook):
+    """What is imported before minijepa, which must come first (minijepa/threads.py), Python's own library aside."""
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    names = [name for name in re.findall(r"(?m)^(?:import|from) (\w+)", code) if name not in sys.stdlib_module_names]
+    return [f"{names[0]} is imported before minijepa"] if names and names[0] != "minijepa" else []
+
+
 def already_run(notebook):
     """Of an exercise: outputs or execution counts."""
     cells = enumerate(notebook.cells)
@@ -161,7 +169,7 @@ def not_from_photographs(notebook):
 
 def findings_in(notebook):
     """All of the above that concern a notebook's cells."""
-    guards = (too_long, not_a_clean_run, pictures_without_words, code_faults, not_from_photographs)
+    guards = (too_long, not_a_clean_run, pictures_without_words, code_faults, not_from_photographs, late_import)
     return [finding for guard in guards for finding in guard(notebook)]
 
 
@@ -209,7 +217,7 @@ def test_notebook(path):
 def test_exercise(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert already_run(notebook) + code_faults(notebook) + links_of(notebook, path.parent) == []
+    assert already_run(notebook) + code_faults(notebook) + late_import(notebook) + links_of(notebook, path.parent) == []
 
 
 def test_only_measured_numbers_the_data_line_and_pixels_may_differ_between_two_runs():
@@ -272,6 +280,7 @@ FAULTS = {
     "words that JupyterLab drops": lambda nb: nb.cells[2].outputs[0].data.update({"image/png": "iVBO"}),
     "no sentence": lambda nb: nb.cells[2].outputs[0].data.pop("text/plain"),
     "a figure's repr": lambda nb: nb.cells[2].outputs[0].data.update({"text/plain": "<Figure size 1x1>"}),
+    "torch before minijepa": lambda nb: nb.cells[1].update(source="import os\nimport torch\nimport minijepa"),
     "semicolon": lambda nb: nb.cells[1].update(source="print(2);\nprint(3)"),
     "skipped by tag": lambda nb: nb.cells[1].metadata.update(tags=["nbval-skip"]),
     "skipped by comment": lambda nb: nb.cells[1].update(source="# NBVAL_IGNORE_OUTPUT\nprint(2)"),
