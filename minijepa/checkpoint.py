@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from minijepa.distributed import Team
-from minijepa.run_folder import whole_file
+from minijepa.run_folder import CannotWrite, whole_file
 from minijepa.shards import is_sharded
 
 
@@ -118,13 +118,20 @@ def states_of(model, optimizers):
 
 
 def save_shards(path, model, optimizers, rest, team):
-    """Each process writes its shards into a new folder; when all have, `latest` is made to name it, atomically."""
+    """Each process writes its shards into a new folder; when all have, `latest` is made to name it, atomically.
+
+    Raises CannotWrite where there is no room: then the last whole folder is there still.
+    """
     import torch.distributed.checkpoint as dcp
 
     name = [fresh(path, f"step-{len(rest['rows']):08d}")]
     dist.broadcast_object_list(name)  # rank 0's, as another may not yet see what it has removed
     folder = path / name[0]
-    dcp.save(states_of(model, optimizers), checkpoint_id=folder)
+    try:
+        dcp.save(states_of(model, optimizers), checkpoint_id=folder)
+    except (dcp.api.CheckpointException, OSError) as error:  # on all processes, whichever met it
+        shutil.rmtree(folder, ignore_errors=True)
+        raise CannotWrite(f"{folder} cannot be written ({last_line(error)}): make room for it, and resume") from error
     if team.rank == 0:
         write(folder / "rest.pt", rest)
         part = path / "latest.part"
@@ -134,6 +141,11 @@ def save_shards(path, model, optimizers, rest, team):
             if older != folder:
                 shutil.rmtree(older)
     dist.barrier()
+
+
+def last_line(error):
+    """The line of an error that says what it was about: PyTorch quotes the traces of all processes before it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
 
 
 def fresh(path, name):
