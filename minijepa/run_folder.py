@@ -33,19 +33,13 @@ def whole_file(path):
     except BaseException as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        cause = reason_of(error)
-        if cause is None:
+        cause = error
+        while isinstance(cause, RuntimeError):  # torch.save reports a full disk as a fault of its own
+            cause = cause.__context__
+        if not isinstance(cause, OSError):
             raise
-        raise CannotWrite(
-            f"{path} cannot be written ({cause.strerror or cause}): make room for it, and resume"
-        ) from error
-
-
-def reason_of(error):
-    """The OSError that is, or is behind, an error in writing, or None: torch.save reports a full disk as its own."""
-    while error is not None and not isinstance(error, OSError):
-        error = error.__context__
-    return error
+        reason = cause.strerror or cause
+        raise CannotWrite(f"{path} cannot be written ({reason}): make room for it, and resume") from error
 
 
 @contextmanager

@@ -124,7 +124,8 @@ def run(arguments, team, words):
             learned = learn(arguments, team, train, heldout, say)
             return 0 if team.rank > 0 else keep_and_judge(arguments, team, words, train, heldout, *learned)
     except (DataUnavailable, DataCorrupt, TrainingDiverged, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        if team.rank == 0 or isinstance(error, (DataUnavailable, DataCorrupt)):  # the data may lack on one machine
+            print(f"error: {error}", file=sys.stderr)
         return 1
 
 
