@@ -22,6 +22,7 @@ from pathlib import Path
 
 import nbformat
 
+from minijepa.console import print_any_name
 from minijepa.grade_kernel import Limits, Sandbox
 
 SOLUTIONS = Path(__file__).resolve().parents[1] / "solutions"
@@ -174,6 +175,7 @@ def table(results):
 
 def main(argv=None):
     """The command line. Exit code 0 whenever all submissions were looked at, whatever their marks."""
+    print_any_name()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("submissions", nargs="+", type=Path)
     parser.add_argument("--solutions", type=Path, default=SOLUTIONS, help="the sources, with your own hidden tests")

@@ -24,7 +24,10 @@ def progress_bar(label, total, start=0, hidden=False):
 
 @contextmanager
 def deferred_interrupt():
-    """Turn the first Ctrl-C into a flag that the loop reads between steps, so no step is left half done."""
+    """Turn the first Ctrl-C into a flag that the loop reads between steps, so no step is left half done.
+
+    One inside another shares it: both flags are set.
+    """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked  # signals reach the main thread only
@@ -34,7 +37,10 @@ def deferred_interrupt():
     def first(signum, frame):
         asked.set()
         signal.signal(signal.SIGINT, before)
+        if getattr(before, "deferred", False):
+            before(signum, frame)
 
+    first.deferred = True
     signal.signal(signal.SIGINT, first)
     try:
         yield asked

@@ -2,9 +2,12 @@
 
 import inspect
 
+import torch
+
 from minijepa.checkpoint import holds_run
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+LARGEST_SEED = 2**32 - 1  # its products with the number of a step still fit into 64 bits
 FLOAT16_DEVICES = ("cuda",)  # elsewhere it is slower than float32
 
 
@@ -15,9 +18,14 @@ def check_settings(settings, checkpoint, resume, device):
             f"steps and batch_size must be at least 1, got {settings['steps']} and {settings['batch_size']}"
         )
     if settings["batch_size"] > settings["images"]:
-        raise ValueError(f"batch_size {settings['batch_size']} is more than the {settings['images']} images there are")
+        raise ValueError(
+            f"batch_size {settings['batch_size']} is more than the {settings['images']} images there are: "
+            "lower batch_size (on the command line --batch-size), or add images"
+        )
     if settings["accumulate"] < 1 or settings["batch_size"] % settings["accumulate"]:
         raise ValueError(f"accumulate must divide batch_size {settings['batch_size']}, got {settings['accumulate']}")
+    if not 0 <= settings["seed"] <= LARGEST_SEED:
+        raise ValueError(f"seed must be a whole number from 0 to {LARGEST_SEED:,}, got {settings['seed']}")
     if settings["optimizer"] not in ("adamw", "muon"):
         raise ValueError(f"optimizer must be 'adamw' or 'muon', got {settings['optimizer']!r}")
     allowed = PRECISIONS if device.type in FLOAT16_DEVICES else PRECISIONS[:2]
@@ -31,6 +39,18 @@ def check_settings(settings, checkpoint, resume, device):
             f"{checkpoint} holds an earlier run and would be overwritten: pass resume=True to go on with it, "
             f"another checkpoint name, or delete the file"
         )
+
+
+def check_compiler(device):
+    """Refuse compile=True where torch.compile cannot make a program: it is tried on a small one."""
+    try:
+        torch.compile(lambda x: 2 * x + 1)(torch.ones(2, device=device))
+    except Exception as error:  # torch has many kinds of them, a new one in each version
+        reason = (str(error).splitlines() or [""])[0]
+        raise ValueError(
+            f"nothing can be compiled for {device.type} here ({type(error).__name__}: {reason}): install a C++ "
+            "compiler (for cuda Triton, too), or train without compile (on the command line without --compile)"
+        ) from error
 
 
 def check_parallel(settings, team, shard, model, augment):

@@ -2,119 +2,55 @@
 
     python -m minijepa.train --data cifar10 --minutes 2
     python -m minijepa.train --data path/to/images --steps 3000 --out runs/mine
-    torchrun --nproc-per-node=2 -m minijepa.train --data cifar10 --steps 3000       the same run, on two processes
+    torchrun --standalone --local-addr=127.0.0.1 --nproc-per-node=2 -m minijepa.train --steps 3000    on two processes
 
-Writes into --out: checkpoint.pt (for --resume), encoder.safetensors (the target encoder), metrics.json (command,
-versions, seed, hardware, every figure), curves.png and patches.png. Ctrl-C stops the training, not the rest.
+Writes into --out: checkpoint.pt (for --resume); at the end of the training at once encoder.safetensors (the target
+encoder) and metrics.json (command, versions, seed, hardware, every figure), then the probes' scores, curves.png and
+patches.png. Ctrl-C stops the training, not the rest; while the probes run it stops them, and the encoder is kept.
 """
 
-import argparse
 import copy
+import hashlib
 import json
 import platform
 import sys
 import time
-from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")  # pictures go to files; no window is needed
 
 import torch  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
 
 import minijepa  # noqa: E402
-from minijepa import distributed, plots, probes, recipe, shards  # noqa: E402
+from minijepa import distributed, plots, recipe, shards  # noqa: E402
+from minijepa.arguments import parse_arguments, to_go_on  # noqa: E402
 from minijepa.checkpoint import holds_run  # noqa: E402
+from minijepa.console import print_any_name  # noqa: E402
 from minijepa.datasets import DataCorrupt, DataUnavailable, load  # noqa: E402
+from minijepa.encoders.own import save_encoder  # noqa: E402
 from minijepa.hardware import hardware  # noqa: E402
+from minijepa.probes.table import not_applicable, print_table, probe_table  # noqa: E402
+from minijepa.process import deferred_interrupt  # noqa: E402
+from minijepa.run_folder import CannotWrite, claim, whole_file  # noqa: E402
 from minijepa.training import TrainingDiverged, fit  # noqa: E402
-from minijepa.vit import SIZES, count_parameters  # noqa: E402
-
-
-def positive(kind):
-    """An argparse type: a number above zero."""
-
-    def parse(text):
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
-        return value
-
-    parse.__name__ = kind.__name__
-    return parse
-
-
-def parse_arguments(argv=None):
-    """Read the command line; a wrong argument ends the program with a usage message."""
-    parser = argparse.ArgumentParser(prog="python -m minijepa.train", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", default="cifar10", help="cifar10, shapeworld, or a folder of images")
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=positive(float), help="length of training on this machine (default 2)")
-    budget.add_argument("--steps", type=positive(int), help="length of training in optimiser steps")
-    parser.add_argument("--size", choices=SIZES, help="encoder size (default nano, with --longer micro)")
-    parser.add_argument("--weight", type=float, default=recipe.WEIGHT, help="of the variance/covariance term; 0: plain")
-    parser.add_argument("--published", action="store_true", help="the published masks, crop, schedules; weight 0")
-    parser.add_argument("--longer", action="store_true", help="the recipe for ten minutes and more, with --size micro")
-    parser.add_argument("--batch-size", type=positive(int), help="images per step, over all processes")
-    parser.add_argument("--accumulate", type=positive(int), default=1, help="parts of a batch, one after the other")
-    parser.add_argument("--lr", type=positive(float), help=f"peak learning rate (default {recipe.TRAINING['lr']})")
-    parser.add_argument("--optimizer", choices=["adamw", "muon"], help="default muon, with --published adamw")
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
-    parser.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then faster")
-    parser.add_argument("--recompute", action="store_true", help="less memory, an eighth more arithmetic")
-    parser.add_argument("--shard", action="store_true", help="cut the model over the processes (--optimizer adamw)")
-    parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: the best there is)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--labels", type=positive(int), default=10_000, help="labelled images for the probes")
-    parser.add_argument("--out", type=Path, default=None, help="folder for the results (default runs/DATA-seedN)")
-    parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --out")
-    arguments = parser.parse_args(argv)
-    if arguments.minutes is None and arguments.steps is None:
-        arguments.minutes = 2.0
-    if arguments.published and arguments.longer:
-        parser.error("argument --longer: not allowed with --published, which has settings of its own")
-    chosen = recipe.PUBLISHED if arguments.published else recipe.LONGER if arguments.longer else recipe.TRAINING
-    arguments.settings = {**chosen, "optimizer": arguments.optimizer or chosen["optimizer"]}
-    arguments.batch_size = arguments.batch_size or chosen["batch_size"]
-    arguments.size = arguments.size or ("micro" if arguments.longer else "nano")
-    if arguments.weight < 0:
-        parser.error(f"argument --weight: must be 0 or more, got {arguments.weight}")
-    if arguments.resume and arguments.steps is None:
-        parser.error("argument --resume: also give --steps, the number that the first run printed")
-    if arguments.out is None:
-        arguments.out = Path("runs") / f"{Path(arguments.data).name}-seed{arguments.seed}"
-    if arguments.resume != holds_run(arguments.out / "checkpoint.pt"):
-        parser.error(
-            f"argument --resume: there is no run in {arguments.out} to go on with; check --out, or leave out --resume"
-            if arguments.resume
-            else f"argument --out: {arguments.out} holds an earlier run; give another folder, or --resume --steps N"
-        )
-    try:
-        arguments.device = distributed.own_device(arguments.device or best_device())
-        torch.zeros(1, device=arguments.device)
-    except (RuntimeError, AssertionError) as error:
-        parser.error(f"argument --device: {arguments.device} cannot be used here ({str(error).splitlines()[0]})")
-    return arguments
-
-
-def best_device():
-    """cuda, else mps, else cpu; several processes cannot share what mps is."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() and not distributed.launched() else "cpu"
+from minijepa.vit import count_parameters  # noqa: E402
 
 
 def steps_in(minutes, model, data, masks, settings, device):
     """How many steps fit into so many minutes: times a few steps on a copy of the model, which is thrown away.
 
     masks: function (batch, generator) -> Masks with context [B, K_c]; settings: further arguments of `fit`.
+    Raises KeyboardInterrupt after a Ctrl-C, whenever it came: a time that was cut short would mislead.
     """
-    twin = copy.deepcopy(model)
-    fit(twin, data, masks, **settings, steps=8, device=device)  # the first steps are slower: memory, caches
-    start, steps = time.perf_counter(), 24
-    fit(twin, data, masks, **settings, steps=steps, device=device)
-    seconds = distributed.Team.current().mean(time.perf_counter() - start)
+    twin, team = copy.deepcopy(model), distributed.Team.current()
+    with deferred_interrupt() as interrupt:
+        for steps in (8, 24):  # the first steps are slower: memory, caches
+            start = time.perf_counter()
+            history = fit(twin, data, masks, **settings, steps=steps, device=device)
+            seconds = team.mean(time.perf_counter() - start)
+            if team.any(interrupt.is_set() or history.interrupted):
+                raise KeyboardInterrupt
     return max(10, int(minutes * 60 * steps / seconds))
 
 
@@ -123,36 +59,23 @@ def fits(data, device):
     return device.type == "cuda" and 4 * data.images.nbytes < torch.cuda.mem_get_info(device)[0]
 
 
-def probe_table(encoders, train, heldout, raw=True):
-    """{arm: {probe: accuracy}} for raw pixels and each encoder; `linear, all layers` joins the means of every layer.
+def describe(data):
+    """Name, number and a checksum of up to a thousand images: what a resumed run must find again."""
+    sample = data.images[:: max(1, len(data) // 1000)]  # [up to 2,000, 3, H, W]
+    found = hashlib.sha256(sample.contiguous().numpy().tobytes()).hexdigest()
+    return f"{data.name}: {len(data):,} images, checksum {found[:12]}"
 
-    encoders: dict arm -> ViT. train, heldout: ImageData with images [N, 3, H, W], whose labels the probes use.
-    raw: judge raw pixels too (for the linear probe shrunk to 8 x 8).
+
+def class_line(train, heldout):
+    """The classes and how many images each has: it shows at a glance when a folder was read otherwise than meant.
+
+    train, heldout: ImageData with images [N, 3, H, W].
     """
-    labels, table = (train.labels, heldout.labels), {}
-    if raw:
-        full, small = ([probes.raw_pixels(d, size=size) for d in (train, heldout)] for size in (None, 8))
-        table["raw pixels"] = {
-            "kNN": probes.knn_probe(full[0], labels[0], full[1], labels[1]),
-            "linear": probes.linear_probe(small[0], labels[0], small[1], labels[1]),
-        }
-    for name, encoder in encoders.items():
-        every = [probes.features(encoder, d, layers="all") for d in (train, heldout)]  # [N, L D]
-        last = [f[:, -encoder.dim :] for f in every]  # [N, D]: the last layer
-        table[name] = {
-            "kNN": probes.knn_probe(last[0], labels[0], last[1], labels[1]),
-            "linear": probes.linear_probe(last[0], labels[0], last[1], labels[1]),
-            "linear, all layers": probes.linear_probe(every[0], labels[0], every[1], labels[1]),
-        }
-    return table
-
-
-def print_table(table):
-    """The table as aligned text."""
-    columns = ["kNN", "linear", "linear, all layers"]
-    print(f"{'':<22}" + "".join(f"{column:>20}" for column in columns))
-    for name, row in table.items():
-        print(f"{name:<22}" + "".join(f"{row[c]:>20.3f}" if c in row else f"{'-':>20}" for c in columns))
+    counts = torch.bincount(torch.cat([train.labels, heldout.labels]), minlength=len(train.classes)).tolist()
+    if len(counts) < 2:
+        return "classes: none, all images lie in one folder"
+    shown = [f"{name} {count:,}" for name, count in zip(train.classes, counts, strict=True)][:20]
+    return "classes: " + ", ".join(shown) + (f" and {len(counts) - 20} more" if len(counts) > 20 else "")
 
 
 def draw(out, history, table, encoder, data):
@@ -162,32 +85,56 @@ def draw(out, history, table, encoder, data):
     monitors = {name: history.curve(name) for name in ("target_std", "content_share")}
     plots.curves(monitors, "step", "monitor", ax=axes[1], title="0 would be collapse")
     for name, marker in zip(("kNN", "linear"), "os", strict=True):
-        axes[2].plot(list(table), [row[name] for row in table.values()], marker, ms=9, label=name)
+        rows = {row: scores[name] for row, scores in table.items() if name in scores}
+        axes[2].plot(list(rows), list(rows.values()), marker, ms=9, label=name if rows else f"{name}: not applicable")
     axes[2].set(ylabel="probe accuracy", title="what the features know")
     axes[2].legend(frameon=False)
     fig.savefig(out / "curves.png", dpi=110)
-    sample = data.subset(torch.arange(8))
+    sample = data.subset(slice(8))
     with torch.no_grad():
         tokens = encoder(sample.floats(device=next(encoder.parameters()).device)).cpu()  # [8, N, D]
-    plots.patch_pca(sample.images, {"I-JEPA": tokens}, encoder.grid).savefig(out / "patches.png", dpi=110)
+    patches = plots.patch_pca(sample.images, {"I-JEPA": tokens}, encoder.grid)
+    patches.savefig(out / "patches.png", dpi=110)
+    for each in (fig, patches):
+        plots.plt.close(each)
 
 
 def main(argv=None):
-    """Run the command line; argv: its words, default those of the process. Returns the exit code, 0 or 1."""
-    arguments = parse_arguments(argv)
-    with distributed.session(arguments.device) as team:
-        return learn(arguments, team, sys.argv[1:] if argv is None else argv)
+    """Run the command line; argv: its words, default those of the process.
+
+    Returns the exit code: 0, 1 after an error, 130 after a Ctrl-C that left something undone.
+    """
+    print_any_name()
+    arguments = parse_arguments(argv, description=__doc__.split("\n\n")[0])
+    try:
+        with distributed.session(arguments.device) as team:
+            return run(arguments, team, sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt as error:
+        print(": ".join(["stopped", *map(str, error.args)]), file=sys.stderr)
+        return 130
 
 
-def learn(arguments, team, words):
-    """Train on all processes of the team, judge and write on rank 0. words: the command line. Returns the exit code."""
+def run(arguments, team, words):
+    """All of it, on all processes of the team; rank 0 alone writes. words: the command line. Returns the exit code."""
     say = print if team.rank == 0 else lambda *_, **__: None
     try:
-        with distributed.first_here(team):
-            train, heldout = load(arguments.data)
-    except (DataUnavailable, DataCorrupt, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        with claim(arguments.out, team):
+            with distributed.first_here(team):
+                train, heldout = load(arguments.data)
+            learned = learn(arguments, team, train, heldout, say)
+            return 0 if team.rank > 0 else keep_and_judge(arguments, team, words, train, heldout, *learned)
+    except (DataUnavailable, DataCorrupt, TrainingDiverged, ValueError, OSError) as error:
+        if team.rank == 0 or isinstance(error, (DataUnavailable, DataCorrupt)):  # the data may lack on one machine
+            print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def learn(arguments, team, train, heldout, say):
+    """Train. train, heldout: ImageData with images [N, 3, H, W]. say: print, or on other ranks than 0 nothing.
+
+    Returns (model, encoder before the training, history, recipe, steps, seconds); recipe: a dict for metrics.json.
+    Raises KeyboardInterrupt, with what is kept, after a Ctrl-C that left no trained model, and what `fit` raises.
+    """
     weight = 0.0 if arguments.published else arguments.weight
     settings = dict(arguments.settings)
     settings.update(batch_size=arguments.batch_size, accumulate=arguments.accumulate, seed=arguments.seed)
@@ -195,43 +142,56 @@ def learn(arguments, team, words):
     settings.update(recompute=arguments.recompute, shard=arguments.shard)
     settings["lr"] = arguments.lr or settings["lr"]
     masks = recipe.published_masks if arguments.published else recipe.masks
+    model = {"size": arguments.size, "weight": weight, "published": arguments.published, "longer": arguments.longer}
     jepa = recipe.build(arguments.size, weight, arguments.seed)
     if not arguments.shard:  # else it may be too large, and `fit` brings to the device what remains of it there
         jepa.to(arguments.device)
     random_init = copy.deepcopy(jepa.encoder).eval()
     say(f"{train.name}: {len(train):,} images to learn from, {len(heldout):,} held out")
+    say(class_line(train, heldout))
     say(
         f"ViT-{arguments.size}, {count_parameters(jepa.encoder):,} parameters, "
         f"{arguments.device}, seed {arguments.seed}" + (f", {team.size} processes" if team.size > 1 else "")
     )
-
-    near = train.to(arguments.device) if fits(train, arguments.device) else train
+    near, steps = train.to(arguments.device) if fits(train, arguments.device) else train, arguments.steps
+    checkpoint = arguments.out / "checkpoint.pt"
     try:
-        steps = arguments.steps or steps_in(arguments.minutes, jepa, near, masks, settings, arguments.device)
-        say(f"training for {steps} steps of {arguments.batch_size} images (Ctrl-C keeps what was learned)")
+        steps = steps or steps_in(arguments.minutes, jepa, near, masks, settings, arguments.device)
+        say(f"training for {steps} steps of {arguments.batch_size} images (Ctrl-C keeps what was learned)", flush=True)
         start = time.perf_counter()
         history = fit(jepa, near, masks, **settings, steps=steps, device=arguments.device, label="I-JEPA",
-                      checkpoint=arguments.out / "checkpoint.pt", resume=arguments.resume)  # fmt: skip
-    except (TrainingDiverged, ValueError) as error:
-        say(f"error: {error}", file=sys.stderr)
-        return 1
+                      checkpoint=checkpoint, resume=arguments.resume,
+                      identity={**model, "data": describe(train)})  # fmt: skip
+    except KeyboardInterrupt as error:
+        more = "no checkpoint was due yet, so nothing is lost but time"
+        if holds_run(checkpoint):
+            more = f"go on from the last checkpoint with: {to_go_on(arguments, steps)}"
+        raise KeyboardInterrupt(more) from error
+    except CannotWrite:
+        if not arguments.shard and team.rank == 0:  # what was learned is still in memory, and needs less room
+            save_encoder(arguments.out / "encoder.safetensors", jepa.target_encoder, arguments.size, train)
+            say("the encoder as it is now was written: encoder.safetensors", file=sys.stderr)
+        raise
     seconds = time.perf_counter() - start
-    weights = shards.whole(jepa) if arguments.shard else None  # sent by all processes
-    if team.rank > 0:
-        return 0
     if arguments.shard:
+        weights = shards.whole(jepa)  # sent by all processes
         jepa = recipe.build(arguments.size, weight, arguments.seed).eval()  # on the CPU, and there it stays
         jepa.load_state_dict(weights)
-    done = len(history.rows)
     if history.interrupted:
-        print(f"stopped after {done} of {steps} steps; go on with --resume --steps {steps} --out {arguments.out}")
+        say(f"stopped after {len(history.rows)} of {steps} steps; go on with: {to_go_on(arguments, steps)}")
+    made_with = {**model, **{k: v for k, v in settings.items() if not callable(v)}}
+    return jepa, random_init, history, made_with, steps, seconds
 
-    print("probing (frozen features, scored on held-out images) ...")
-    encoders = {"random-init": random_init, "I-JEPA": jepa.target_encoder}
-    for each in encoders.values():
-        each.to(arguments.device)  # of a model in shards the encoder alone has room there
-    table = probe_table(encoders, train.subset(slice(0, arguments.labels)), heldout)
-    print_table(table)
+
+def keep_and_judge(arguments, team, words, train, heldout, jepa, random_init, history, made_with, steps, seconds):
+    """Write the encoder and what is known of the run; then probe it and draw. Returns the exit code.
+
+    train, heldout: ImageData with images [N, 3, H, W]; the rest is what `learn` returned.
+    """
+    out, encoder, again = arguments.out, jepa.target_encoder, to_go_on(arguments, steps)
+    save_encoder(out / "encoder.safetensors", encoder, arguments.size, train)
+    labelled = train.subset(slice(0, arguments.labels))
+    reasons, done = not_applicable(labelled), len(history.rows)
     metrics = {
         "command": "python -m minijepa.train " + " ".join(words),
         "date": time.strftime("%Y-%m-%d"),
@@ -239,23 +199,47 @@ def learn(arguments, team, words):
         "hardware": hardware(arguments.device),
         "processes": team.size,
         "seed": arguments.seed,
-        "data": {"name": train.name, "train": len(train), "heldout": len(heldout),
-                 "labels": min(arguments.labels, len(train)), "chance": 1 / len(train.classes)},
-        "recipe": {"size": arguments.size, "weight": weight, "published": arguments.published,
-                   **{k: v for k, v in settings.items() if not callable(v)}},
+        "data": {"name": train.name, "train": len(train), "heldout": len(heldout), "labels": len(labelled),
+                 "classes": list(train.classes), "chance": 1 / len(train.classes)},
+        "recipe": made_with,
         "steps": done, "interrupted": history.interrupted, "images": done * arguments.batch_size,
-        "seconds": round(seconds, 1), "probes": table, "history": history.rows,
+        "seconds": round(seconds + seconds_before(arguments), 1), "history": history.rows,
+        "not_applicable": reasons,
     }  # fmt: skip
-    (arguments.out / "metrics.json").write_text(json.dumps(metrics, indent=1), encoding="utf-8")
-    encoder = jepa.target_encoder
-    save_file(
-        {k: v.contiguous().cpu() for k, v in encoder.state_dict().items()},
-        arguments.out / "encoder.safetensors",
-        metadata={"size": arguments.size, "img_size": "32", "patch_size": "4"},
-    )
-    draw(arguments.out, history, table, encoder, heldout)
-    print(f"written to {arguments.out}: checkpoint.pt, encoder.safetensors, metrics.json, curves.png, patches.png")
+    write_json(out / "metrics.json", metrics)
+    missing = "the probes' scores and the pictures"
+    try:
+        print("probing (frozen features, scored on held-out images) ...", flush=True)
+        for each in (random_init, encoder):
+            each.to(arguments.device)  # of a model in shards the encoder alone has room there
+        table = probe_table({"random-init": random_init, "I-JEPA": encoder}, labelled, heldout)
+        print_table(table, reasons)
+        write_json(out / "metrics.json", {**metrics, "probes": table})
+        missing = "the pictures"
+        draw(out, history, table, encoder, heldout)
+    except (KeyboardInterrupt, Exception) as error:  # whatever it is, it must not cost what was learned
+        stopped = isinstance(error, KeyboardInterrupt)
+        reason = "stopped" if stopped else f"error: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        print(f"{reason}; encoder.safetensors and metrics.json are in {out}, what is missing are {missing}; to have "
+              f"them: {again}", file=sys.stderr)  # fmt: skip
+        return 130 if stopped else 1
+    print(f"written to {out}: checkpoint.pt, encoder.safetensors, metrics.json, curves.png, patches.png")
     return 0
+
+
+def seconds_before(arguments):
+    """How long this run has been trained in earlier calls, as far as its metrics.json knows."""
+    try:
+        earlier = json.loads((arguments.out / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        earlier = {}
+    return earlier.get("seconds", 0) if arguments.resume else 0
+
+
+def write_json(path, content):
+    """A dict as a JSON file, the whole file or nothing."""
+    with whole_file(path) as file:
+        file.write(json.dumps(content, indent=1).encode("utf-8"))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from minijepa.ema import momentum_schedule
 from minijepa.muon import Muon
 from minijepa.order import BatchOrder, reading_ahead
 from minijepa.process import deferred_interrupt, keep_freed_memory, progress_bar, recompute_blocks
-from minijepa.settings import check_parallel, check_settings
+from minijepa.settings import check_compiler, check_parallel, check_settings
 
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -70,6 +70,7 @@ def fit(
     checkpoint=None,
     save_every=200,
     resume=False,
+    identity=None,
     label="training",
 ):
     """Train `model` for `steps` optimiser steps of `batch_size` images; changes it in place, returns a History.
@@ -90,18 +91,20 @@ def fit(
     `row` is recorded. monitor_every: steps between collapse monitors (target_std, content_share; see
     minijepa.collapse).
     checkpoint: a file to write every `save_every` steps, at the end and on Ctrl-C; with resume=True a run found there
-    goes on where it stopped. Ctrl-C ends the run after the step in hand, of several processes perhaps after the next;
-    a second one at once.
+    goes on where it stopped. identity: {name: plain value} of what else must be the same then, kept with the settings;
+    the command line gives its data, model and masks.
+    Ctrl-C ends the run after the step in hand, of several processes perhaps after the next; a second one at once.
     Inside `distributed.session` the processes share each batch (batch_size is that of all) and make the same step;
     rank 0 alone calls the callbacks, draws the bar and writes the checkpoint, and its monitors are of its own images.
     There, and with accumulate, `augment` must take `part`, as crop_flip does. shard: cut the model itself over the
     processes (minijepa.shards); then all of them call the callbacks.
     Raises ValueError for impossible settings or a checkpoint of other settings, FileExistsError when `checkpoint`
-    exists and resume is False, TrainingDiverged when the loss is NaN or infinite (before it touches the model).
+    exists and resume is False, CannotWrite when its disk is full, TrainingDiverged when the loss is NaN
+    or infinite (before it touches the model).
     Source: I-JEPA (arXiv:2301.08243, appendix A.1) for the form of the schedules.
     """
     settings = dict(
-        steps=steps, batch_size=batch_size, lr=lr, warmup=warmup, weight_decay=tuple(weight_decay),
+        **(identity or {}), steps=steps, batch_size=batch_size, lr=lr, warmup=warmup, weight_decay=tuple(weight_decay),
         momentum=tuple(momentum), betas=tuple(betas), optimizer=optimizer, accumulate=accumulate, precision=precision,
         seed=seed, images=len(data),
     )  # fmt: skip
@@ -109,6 +112,8 @@ def fit(
     device = torch.device(device or next(model.parameters()).device)
     check_settings(settings, checkpoint, resume, device)
     check_parallel(settings, team, shard, model, augment)
+    if compile:
+        check_compiler(device)
     if monitor_every < 1 or save_every < 1:
         raise ValueError(f"monitor_every and save_every must be at least 1, got {monitor_every} and {save_every}")
     keep_freed_memory()

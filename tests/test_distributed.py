@@ -31,6 +31,7 @@ from minijepa.losses import sigreg, variance_covariance, vicreg
 from minijepa.masking import Masks, MaskSets, block_masks
 from minijepa.predictor import Predictor
 from minijepa.probes import features, knn_probe, linear_probe
+from minijepa.run_folder import CannotWrite
 from minijepa.training import TrainingDiverged, fit, make_optimizers
 from minijepa.vit import ViT
 
@@ -305,7 +306,8 @@ def test_a_killed_rank_ends_the_job_with_a_message(tmp_path):
     """
     path, note = tmp_path / "run.pt", tmp_path / "killed"
     settings = {"checkpoint": str(path), "save_every": 5, "kill": {"rank": 1, "step": 13, "note": str(note)}}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"]
+    command += ["--nproc-per-node=2", __file__]
     variables = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     job = subprocess.run([*command, json.dumps(settings)], env=variables, capture_output=True, text=True, timeout=300)
     assert time.time() - note.stat().st_mtime < 30
@@ -390,6 +392,23 @@ def test_a_run_killed_in_its_first_save_starts_afresh(group_of_one, saves, tmp_p
         shutil.copytree(tmp_path / "run", tmp_path / str(resume))
         assert_same_run(whole, run(**{**settings, "checkpoint": tmp_path / str(resume)}, resume=resume))
         assert sorted(each.name for each in (tmp_path / str(resume)).iterdir()) == ["latest", "step-00000020"]
+
+
+def test_shards_that_find_no_room_leave_nothing_and_say_so(group_of_one, tmp_path, monkeypatch):
+    """A process may grow no file beyond some kilobytes: what PyTorch meets on a full disk, too."""
+    resource = pytest.importorskip("resource", reason="no limit can be set on this system")
+    settings = {"shard": True, "checkpoint": tmp_path / "run", "steps": 4}
+    run(**settings, save_every=2)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        model = build()
+        shards.shard(model, torch.device("cpu"))
+        with pytest.raises(CannotWrite, match="run.* cannot be written .*too large"):
+            save_checkpoint(tmp_path / "run", model, make_optimizers(model, 1e-3), {}, [{}] * 9)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["latest", "step-00000004"]
 
 
 @pytest.mark.parametrize(
@@ -648,3 +667,57 @@ if __name__ == "__main__":
             run(**json.loads(sys.argv[1]))
     else:
         worker(int(sys.argv[1]))
+
+
+# --- a machine whose name leads nowhere ---
+
+ALONE = ("--standalone", "--local-addr=127.0.0.1")
+
+
+def launches(text):
+    """The lines of a text that start several processes; a line that ends in a backslash goes on."""
+    return [line for line in text.replace("\\\n", " ").splitlines() if "--nproc-per-node" in line]
+
+
+def faults(text):
+    """Commands for one machine that look for it by its name."""
+    return [
+        line for line in launches(text) if "--rdzv-endpoint" not in line and not all(word in line for word in ALONE)
+    ]
+
+
+def test_every_command_for_one_machine_needs_no_name():
+    """In pages, scripts, docstrings and notebooks; those for several machines give the first one's address."""
+    places = [*REPO.glob("*.md"), *(REPO / "docs").rglob("*.*"), *(REPO / "minijepa").rglob("*.py")]
+    places += [*REPO.glob("notebooks/*.ipynb"), *REPO.glob("solutions/*/*.ipynb"), *REPO.glob("exercises/*/*.ipynb")]
+    texts = {
+        path: path.read_text(encoding="utf-8") for path in places if path.suffix in (".md", ".sh", ".py", ".ipynb")
+    }
+    assert sum(len(launches(text)) for text in texts.values()) >= 12
+    assert {path.name: lines for path, text in texts.items() if (lines := faults(text))} == {}
+    assert faults("torchrun --standalone --nproc-per-node=2 x.py") and faults("torchrun --nproc-per-node=2 x.py")
+
+
+def test_every_launch_of_a_notebook_has_a_time_limit():
+    for path in REPO.glob("notebooks/*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and "subprocess.run(" in source:
+                assert re.search(r"subprocess\.run\([^\n]*timeout=\d+", source), path.name
+
+
+NAMELESS = ["unshare", "--map-root-user", "--uts", "sh", "-c", 'hostname nowhere.invalid && exec "$@"', "sh"]
+
+
+def test_a_machine_without_a_name_in_the_network_trains(tmp_path):
+    """A laptop that has left its network, on Linux: a name that leads nowhere. Without the flag this waits for ever."""
+    if not shutil.which("unshare") or subprocess.run([*NAMELESS, "true"], capture_output=True).returncode:
+        pytest.skip("no other name can be tried out on this machine")
+    program = (
+        "from minijepa import distributed\nwith distributed.session() as team:\n    team.wait()\n    print(team.size)"
+    )
+    (tmp_path / "two.py").write_text(program, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", *ALONE, "--nproc-per-node=2", str(tmp_path / "two.py")]
+    variables = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
+    job = subprocess.run([*NAMELESS, *command], env=variables, capture_output=True, text=True, timeout=120)
+    assert job.returncode == 0 and job.stdout.count("2") == 2, job.stderr

@@ -23,7 +23,7 @@ NOT_TENSORS = {
     ("training.py", "fit"): "`masks` is a function that draws them",
     ("order.py", "BatchOrder"): "`images` is how many there are",
     ("train.py", "steps_in"): "`masks` is a function that draws them",
-    ("train.py", "probe_table"): "`train` is a data set",
+    ("table.py", "probe_table"): "`train` is a data set",
 }
 SHAPE = re.compile(r"\[[^\[\]]*(?:[A-Z]|\.\.\.|length|tokens|count|batch|rows)[^\[\]]*\]")
 

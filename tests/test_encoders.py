@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from minijepa import encoders
-from minijepa.datasets import DataUnavailable, cifar10, shapeworld
+from minijepa import encoders, train
+from minijepa.datasets import DataUnavailable, cifar10, image_folder, shapeworld
 from minijepa.encoders import WeightsCorrupt, load_pretrained, pretrained_names
+from minijepa.encoders.own import NAME, save_encoder
 from minijepa.probes import features, knn_probe, linear_probe
 from minijepa.vit import ViT
 
@@ -95,3 +98,76 @@ def test_the_card_agrees_with_the_recorded_row(name):
     table = card["command"].split(" run ")[1].split()[0]
     rows = [row for row in load(table)["rows"] if row["command"] == card["command"]]
     assert rows and rows[0]["scores"] == card["scores"]
+
+
+# --- encoders of one's own ---
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """(folder of a run, the images that it learned from): a run of three steps on a folder of images."""
+    root = tmp_path_factory.mktemp("own")
+    for i, image in enumerate(shapeworld(40, seed=0).images):
+        place = root / "Äpfel & pears" / ("cats", "dogs")[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(place / f"{i:02d}.png")
+    data = root / "Äpfel & pears"
+    words = ["--steps", "3", "--batch-size", "8", "--device", "cpu"]
+    assert train.main(["--data", str(data), "--out", str(root / "run"), *words]) == 0
+    return root / "run", image_folder(data)
+
+
+def test_an_encoder_of_one_s_own_comes_back_with_all_it_needs(own):
+    """The same vectors as those of the images normalised as in the training, from the folder or from the file."""
+    run, images = own
+    for place in (run, str(run), run / NAME):
+        mine = load_pretrained(place)
+        assert (mine.mean, mine.std, mine.classes) == (images.mean, images.std, ("cats", "dogs"))
+        assert mine.config["img_size"] == 32 and mine.card["data"] == "Äpfel & pears"
+        assert not mine.encoder.training and torch.equal(mine.floats(images.images), images.floats())
+    twin = ViT.nano(img_size=32, patch_size=4).eval()
+    twin.load_state_dict(load_file(run / NAME))
+    assert torch.equal(mine.encoder(mine.floats(images.images)), twin(images.floats()))
+    shipped = load_pretrained()
+    assert shipped.floats(images.images).shape == (40, 3, 32, 32) and len(shipped.classes) == 10
+
+
+def test_an_encoder_of_another_size_keeps_it(tmp_path):
+    torch.manual_seed(0)
+    encoder, data = ViT.micro(img_size=48, patch_size=8), shapeworld(4, seed=0, size=48)
+    save_encoder(tmp_path / "any name.safetensors", encoder, "micro", data)
+    mine = load_pretrained(tmp_path / "any name.safetensors")
+    assert (mine.config["img_size"], mine.config["patch_size"], mine.config["dim"]) == (48, 8, 192)
+    assert torch.equal(mine.encoder(data.floats()), encoder(data.floats()))
+
+
+def changed(place, content):
+    copy = place / "copy.safetensors"
+    copy.write_bytes(content)
+    return copy
+
+
+def test_a_damaged_encoder_is_refused_with_a_remedy(own, tmp_path):
+    content = (own[0] / NAME).read_bytes()
+    flipped = bytearray(content)
+    flipped[-1] ^= 1
+    for damaged in (content[:-100], content[:5], b"", bytes(flipped)):
+        with pytest.raises(WeightsCorrupt, match="copy.safetensors.*--resume"):
+            load_pretrained(changed(tmp_path, damaged))
+
+
+def test_what_is_no_encoder_of_a_run_is_refused_with_a_remedy(own, tmp_path):
+    tensors = load_file(own[0] / NAME)
+    save_file(tensors, tmp_path / "older.safetensors", {"size": "nano", "img_size": "32", "patch_size": "4"})
+    save_file(tensors, tmp_path / "foreign.safetensors")
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "checkpoint.pt").touch()
+    for place, said in {
+        "older.safetensors": "mean, std, classes.*--resume",
+        "foreign.safetensors": "load_official",
+        "nothing.safetensors": "there is no file",
+        "begun": "--resume",
+        ".": "the folder of a run",
+    }.items():
+        with pytest.raises(ValueError, match=said):
+            load_pretrained(tmp_path / place)

@@ -203,3 +203,12 @@ def test_knn_during_writes_its_column(encoder):
     f = features(encoder, data)
     expected = knn_probe(f, data.labels, f, data.labels)
     assert rows == [{"knn": expected} if step % 5 == 0 else {} for step in range(1, 11)]
+
+
+def test_what_no_probe_can_be_asked_is_refused_in_plain_words():
+    vectors, labels = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 2
+    with pytest.raises(ValueError, match="20 neighbours are asked for their vote, but there are 12"):
+        knn_probe(vectors, labels, vectors, labels)
+    assert knn_probe(vectors, labels, vectors, labels, k=1) == 1.0
+    with pytest.raises(ValueError, match="all 12 training labels are the same"):
+        linear_probe(vectors, torch.zeros_like(labels), vectors, labels)

@@ -508,7 +508,7 @@ def test_compiled_or_not_the_same_run(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", compile_quickly)
     (plain, history), (compiled, again) = run(), run(compile=True)
-    assert used == [compiled]
+    assert used[1:] == [compiled]  # the first is the small program that is tried out
     assert [row["loss"] for row in again.rows] == pytest.approx([row["loss"] for row in history.rows], abs=1e-6)
     for (name, a), b in zip(state(plain).items(), state(compiled).values(), strict=True):
         assert torch.allclose(a, b, atol=1e-5), name

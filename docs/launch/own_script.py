@@ -1,7 +1,7 @@
 """A run of your own, on one process or on many: photographs at 224 pixels, read from disk by workers.
 
 python docs/launch/own_script.py path/to/photographs [steps]
-torchrun --standalone --nproc-per-node=2 docs/launch/own_script.py path/to/photographs [steps]
+torchrun --standalone --local-addr=127.0.0.1 --nproc-per-node=2 docs/launch/own_script.py path/to/photographs [steps]
 """
 
 import sys

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from minijepa.console import print_any_name
+
 from . import DataCorrupt, DataUnavailable, cifar10, find_cifar10
 
 
 def main() -> int:
     """Look for CIFAR-10, download it if need be, read all of it; 1 if it is damaged, else 0."""
+    print_any_name()
     try:
         train, heldout, test = (cifar10(split) for split in ("train", "heldout", "test"))
     except DataUnavailable as error:

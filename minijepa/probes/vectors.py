@@ -13,12 +13,15 @@ def knn_probe(train, train_labels, test, test_labels, k=20, each=False):
     train: [N, D], test: [M, D]; labels: int64. No parameters are learned, so nothing can be hidden in the probe.
     each=True returns instead for each test image whether the vote is right, bool [M]: two encoders that are scored on
     the same images are compared image by image.
+    Raises ValueError if there are fewer than k training features.
     Source: Wu et al. 2018 (arXiv:1805.01978), unweighted votes.
     """
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import Normalizer, StandardScaler
 
+    if len(train) < k:
+        raise ValueError(f"{k} neighbours are asked for their vote, but there are {len(train)}: add images or lower k")
     probe = make_pipeline(StandardScaler(with_std=False), Normalizer(), KNeighborsClassifier(n_neighbors=k))
     right = probe.fit(train.numpy(), train_labels.numpy()).predict(test.numpy()) == test_labels.numpy()  # [M]
     return torch.from_numpy(right) if each else float(right.mean())
@@ -28,12 +31,15 @@ def linear_probe(train, train_labels, test, test_labels, c=1.0, max_iter=2000):
     """Accuracy in [0, 1] of multinomial logistic regression on standardised features, trained to convergence.
 
     train: [N, D], test: [M, D]; labels: int64. c: inverse strength of the L2 penalty (scikit-learn's C).
-    Raises RuntimeError if the solver stops at max_iter before it converged: such a score would compare solvers.
+    Raises ValueError if all training labels are the same, RuntimeError if the solver stops at max_iter before it
+    converged: such a score would compare solvers.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    if len(train_labels.unique()) < 2:
+        raise ValueError(f"all {len(train_labels)} training labels are the same: a probe needs two classes or more")
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=max_iter, tol=1e-3))
     probe.fit(train.numpy(), train_labels.numpy())
     if probe[-1].n_iter_.max() >= max_iter:
