@@ -6,7 +6,8 @@
 Each submission is put together anew: given code and checks come from the solutions (so edited or deleted ones are
 restored, and hidden tests run), answers and added cells from the submission. It runs in a kernel of its own, in an
 empty temporary folder, with limits of time and memory for each cell. A cell that fails costs its own marks alone: later
-cells still run, after a crash in a fresh kernel that replays the cells before. Answers in words wait for a reader.
+cells still run, after a crash in a fresh kernel that replays the cells before. A check that fails is tried once more by
+itself, with what its answer needs and without whatever else the notebook does. Answers in words wait for a reader.
 
 What this does NOT protect against. The submission's code runs as you: it can read and delete what you can, use the
 network, start processes, and edit this package on disk. It shares the kernel with the checks, so it can replace them in
@@ -23,10 +24,11 @@ from pathlib import Path
 import nbformat
 
 from minijepa.console import print_any_name
+from minijepa.grade_alone import needed
+from minijepa.grade_cells import UNANSWERED, assemble, duplicates, names, read_submission, with_names
 from minijepa.grade_kernel import Limits, Sandbox
 
 SOLUTIONS = Path(__file__).resolve().parents[1] / "solutions"
-UNANSWERED = ("", "YOUR ANSWER HERE")
 
 
 def read_sources(folder):
@@ -34,77 +36,16 @@ def read_sources(folder):
     return {(path.parent.name, path.name): nbformat.read(path, 4) for path in sorted(Path(folder).glob("*/*.ipynb"))}
 
 
-def names(notebook):
-    """nbgrader's names of the cells that have one: grade_id -> cell. The first of several with one name counts."""
-    found = {}
-    for cell in notebook.cells:
-        found.setdefault(cell.metadata.get("nbgrader", {}).get("grade_id"), cell)
-    found.pop(None, None)
-    return found
-
-
 def find_source(path, submission, sources, wanted=None):
-    """The key of the assignment that a submission answers: by its cells' names, else by its file's name; or None."""
+    """The key of the assignment that a submission answers: by its cells, else by its file's name; or None."""
     keys = [key for key in sources if wanted in (None, key[0])]
     if submission is not None:
-        shared = {key: len(set(names(submission)) & set(names(sources[key]))) for key in keys}
+        shared = {key: len(set(names(with_names(submission, sources[key]))) & set(names(sources[key]))) for key in keys}
         best = max(keys, key=lambda key: (shared[key], key[1] == path.name), default=None)
         if best and shared[best] > 3:
             return best
     by_name = [key for key in keys if key[1] == path.name or wanted]
     return by_name[0] if len(by_name) == 1 else None
-
-
-def read_submission(content):
-    """The notebook in these bytes and '', or None and what is wrong with them."""
-    try:
-        notebook = nbformat.reads(content.decode("utf-8"), as_version=4)
-        return nbformat.from_dict({**notebook, "cells": [readable(cell) for cell in notebook.cells]}), ""
-    except Exception as error:  # whatever is wrong with this file, the next one must get its turn
-        return None, f"not a readable notebook ({type(error).__name__})"
-
-
-def readable(cell):
-    """The parts of a cell that matter here, whatever else it lacks."""
-    metadata = cell.get("metadata") or {}
-    marks = metadata.get("nbgrader")
-    metadata = {"nbgrader": marks} if isinstance(marks, dict) else {}
-    return {"cell_type": cell.get("cell_type", "raw"), "source": str(cell.get("source", "")), "metadata": metadata}
-
-
-def assemble(submission, source):
-    """The cells to run, and notes on what was restored.
-
-    Given code and checks are the source's, in the source's order; each answer is the submission's. Cells that the
-    student added stay behind the cell that they followed. Returns (list of (source cell or None, text), notes).
-    """
-    theirs, notes = names(submission), []
-    extra, last = {}, None
-    for cell in submission.cells:
-        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if grade_id in names(source) and theirs[grade_id] is cell:
-            last = grade_id
-        elif cell.cell_type == "code" and cell.source.strip():
-            extra.setdefault(last, []).append(cell.source)
-    cells = [(None, text) for text in extra.get(None, [])]
-    for grade_id, cell in names(source).items():
-        marks, own = cell.metadata.nbgrader, theirs.get(grade_id)
-        if own is None:
-            notes.append(f"{grade_id} was missing")
-        if marks.solution:
-            cells.append((cell, own.source if own is not None else ""))
-        else:
-            cells.append((cell, cell.source))
-            if own is not None and own.source.strip() not in (cell.source, student_text(cell.source)):
-                notes.append(f"{grade_id} was changed, restored")
-        cells += [(None, text) for text in extra.get(grade_id, [])]
-    return cells, notes
-
-
-def student_text(source):
-    """A check as the student got it: without its hidden tests."""
-    head, _, rest = source.partition("### BEGIN HIDDEN TESTS")
-    return (head + rest.partition("### END HIDDEN TESTS")[2]).strip()
 
 
 def nothing(path, note=""):
@@ -130,10 +71,14 @@ def mark(path, content, sources, limits, wanted=None):
         result["notes"].append("belongs to no assignment: use the original file name, or --assignment")
         return result
     result["assignment"] = key[0]
-    cells, notes = assemble(submission or nbformat.v4.new_notebook(), sources[key])
+    named = with_names(submission or nbformat.v4.new_notebook(), sources[key])
+    cells, notes = assemble(named, sources[key])
+    again = [name for name in names(named) if submission is not None and name not in names(submission)]
+    if again:
+        notes.insert(0, f"cells had lost their names (nbgrader's metadata), found again: {', '.join(again)}")
     result["notes"] += notes[:20] if submission is not None else []
     with Sandbox(limits) as kernel:
-        for cell, text in cells:
+        for i, (cell, text) in enumerate(cells):
             marks = cell.metadata.nbgrader if cell is not None else {}
             if cell is not None and cell.cell_type == "markdown":
                 add_words(result, marks, text)
@@ -141,6 +86,11 @@ def mark(path, content, sources, limits, wanted=None):
             graded = bool(marks.get("grade"))
             # without an answer there is nothing to run, and a blank submission costs no time
             status, words = kernel.run(text, replay=not graded) if submission is not None else ("empty", "")
+            if graded and status not in ("ok", "empty") and passes_alone(cells[:i], text, limits):
+                status, words = "ok", ""
+                result["notes"].append(
+                    f"{marks.grade_id} is right by itself; another cell spoils it in the whole notebook"
+                )
             if graded:
                 points = marks.points if status == "ok" else 0
                 result["points"] += points
@@ -148,6 +98,22 @@ def mark(path, content, sources, limits, wanted=None):
                 row = {"cell": marks.grade_id, "points": points, "of": marks.points, "status": status}
                 result["cells"].append({**row, "message": words[-2000:]})
     return result
+
+
+def passes_alone(before, check, limits):
+    """Whether a check that failed passes in a fresh kernel, with what it needs of the cells before and nothing else.
+
+    before: (source cell or None, text) of the cells before it. One that is still empty is not tried again.
+    """
+    code = [(cell is not None and not cell.metadata.nbgrader.solution, text) for cell, text in before
+            if cell is None or cell.cell_type == "code" and not cell.metadata.nbgrader.grade]  # fmt: skip
+    program = needed(code, check)
+    if any("raise NotImplementedError" in text for text in program):
+        return False
+    with Sandbox(limits) as kernel:
+        for text in program:
+            kernel.run(text)
+        return kernel.run(check, replay=False)[0] == "ok"
 
 
 def add_words(result, marks, text):
@@ -191,6 +157,13 @@ def main(argv=None):
     if missing:
         parser.error(f"no such file: {', '.join(missing)}")
     contents = [(path, path.read_bytes()) for path in arguments.submissions]  # all, before the first one runs
+    for path, content in contents:
+        for name, count in duplicates(read_submission(content)[0] or nbformat.v4.new_notebook()).items():
+            print(
+                f"WARNING {path}: the cell {name} stands there {count} times. It is marked here; nbgrader's autograde "
+                f"stops at this file and leaves all after it unmarked: delete the copies before you use that.",
+                file=sys.stderr,
+            )
     limits, results = Limits(arguments.seconds, arguments.megabytes), []
     for path, content in contents:
         try:

@@ -10,8 +10,9 @@ import psutil
 from jupyter_client import KernelManager
 
 KEEP = 4_000  # characters of a cell's output
-# Runs first in every kernel, where the system knows such limits: memory of the process, size of a file.
+# Runs first in every kernel: quit() and exit() end nothing; memory and size of files are limited, where a system can
 SET_LIMITS = """
+get_ipython().ask_exit = lambda: None
 try:
     import resource as _r
     _r.setrlimit(_r.RLIMIT_DATA, ({bytes}, {bytes}))
@@ -37,19 +38,21 @@ class Sandbox:
     """
 
     def __init__(self, limits):
-        self.limits, self.manager, self.client, self.before = limits, None, None, []
-        self.folder = tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True)
+        self.limits, self.manager, self.client, self.before, self.folder = limits, None, None, [], None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
         self.stop()
-        self.folder.cleanup()
+        if self.folder is not None:
+            self.folder.cleanup()
 
     def start(self):
-        """A fresh kernel with its limits set, in which the earlier cells that can be are run again."""
-        os.makedirs(self.folder.name, exist_ok=True)  # a submission may have deleted it
+        """A fresh kernel with its limits set, in a fresh folder, in which earlier cells that can be are run again."""
+        if self.folder is not None:
+            self.folder.cleanup()  # a file torch.py in it would be imported
+        self.folder = tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True)
         self.manager = KernelManager(kernel_name="python3")
         environment = dict(os.environ, IPYTHONDIR=self.folder.name, JUPYTER_PREFER_ENV_PATH="1")
         quiet = {"stdout": open(os.devnull, "w"), "stderr": open(os.devnull, "w")}
@@ -63,7 +66,9 @@ class Sandbox:
         self.execute(SET_LIMITS.format(bytes=size, file=100 * 2**20))
         for code in self.before:
             if self.execute(code)[0] not in ("ok", "error"):
-                break  # it went well the first time; do not try for ever
+                self.stop()  # it went well the first time; do not try for ever
+                self.before = []
+                return self.start()
 
     def stop(self):
         """Kill the kernel and all processes that it started."""

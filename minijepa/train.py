@@ -23,7 +23,7 @@ matplotlib.use("Agg")  # pictures go to files; no window is needed
 import torch  # noqa: E402
 
 import minijepa  # noqa: E402
-from minijepa import distributed, plots, recipe, shards  # noqa: E402
+from minijepa import distributed, plots, recipe, shards, threads  # noqa: E402
 from minijepa.arguments import parse_arguments, to_go_on  # noqa: E402
 from minijepa.checkpoint import holds_run  # noqa: E402
 from minijepa.console import print_any_name  # noqa: E402
@@ -153,6 +153,8 @@ def learn(arguments, team, train, heldout, say):
         f"ViT-{arguments.size}, {count_parameters(jepa.encoder):,} parameters, "
         f"{arguments.device}, seed {arguments.seed}" + (f", {team.size} processes" if team.size > 1 else "")
     )
+    if team.size == 1 and threads.current:
+        threads.current.fit()  # beside other programs fewer threads are faster; during a run their number stays
     near, steps = train.to(arguments.device) if fits(train, arguments.device) else train, arguments.steps
     checkpoint = arguments.out / "checkpoint.pt"
     try:
