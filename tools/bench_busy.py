@@ -46,7 +46,7 @@ def seconds(notebook, programs, settings, limit):
     with tempfile.TemporaryDirectory() as folder, beside(programs):
         copy = Path(folder) / notebook.name
         copy.write_bytes(notebook.read_bytes())
-        command = [sys.executable, "-c", EXECUTE, copy.name, "--inplace", "--timeout", str(limit)]
+        command = [sys.executable, "-c", EXECUTE, copy.name, "--inplace", "--timeout", str(int(limit))]
         start = time.perf_counter()
         try:
             done = subprocess.run(command, cwd=folder, env=environment, timeout=limit, capture_output=True, text=True)
