@@ -179,7 +179,7 @@ def test_what_systems_leave_behind_is_not_read(tmp_path, kind, line, name):
     kind.write(tmp_path / "b" / "._2", 6)
     (tmp_path / "b" / "Thumbs.db").write_bytes(b"x")
     assert kind.read(tmp_path)[:3] == (("a", "b"), [0, 1], [1, 2])
-    assert "left out: hidden or of the system 5" in line()
+    assert "left out: 5 hidden or of the system" in line()
 
 
 @pytest.mark.parametrize("mark", ["metrics.json", "encoder.safetensors", "checkpoint.pt", "run.json"])
@@ -194,7 +194,7 @@ def test_earlier_runs_are_not_read(tmp_path, kind, line, mark):
             picture(3).save(run / f"{name}.png")
             kind.write(run / f"{name}{'-' if kind is FrameFolders else ''}", 3)
     assert kind.read(tmp_path)[:3] == (("a", "b"), [0, 1], [1, 2])
-    assert "folder of an earlier run (mine) 1" in line()
+    assert "1 folder of an earlier run (mine)" in line()
 
 
 def test_a_run_written_among_the_images_is_not_read(tmp_path, line):
@@ -206,7 +206,7 @@ def test_a_run_written_among_the_images_is_not_read(tmp_path, line):
     line()
     (tmp_path / "metrics.json").write_text("{}")
     assert Images.read(tmp_path)[2] == [0, 1, 2]
-    assert "pictures of an earlier run 2" in line()
+    assert "2 pictures of an earlier run" in line()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -218,10 +218,11 @@ def test_links_are_followed_but_not_round_in_a_circle(tmp_path, kind, line):
     (root / "b").symlink_to(tmp_path / "elsewhere" / "more", target_is_directory=True)
     (root / "a" / "circle").symlink_to(root, target_is_directory=True)
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (root / "a" / f"self{kind.suffix}").symlink_to(root / "a" / f"self{kind.suffix}")
     (root / "a" / f"gone{kind.suffix}").symlink_to(tmp_path / "nowhere")
     assert kind.read(root)[:3] == (("a", "b"), [0, 0, 1], [1, 2, 2])
     said = line()
-    assert "links back to a folder above 2" in said and "links that lead nowhere 1" in said
+    assert "2 links back to a folder above" in said and "2 links that lead nowhere" in said
 
 
 def test_empty_classes_and_other_files_are_named(tmp_path, kind, line):
@@ -234,10 +235,17 @@ def test_empty_classes_and_other_files_are_named(tmp_path, kind, line):
     assert kind.read(tmp_path)[0] == ("a", "b")
     said = line()
     assert f"no {kind.what} in birds, fish" in said
-    for words in (".heic files 2", ".txt files 1", "files without a suffix 1"):
+    for words in ("2 .heic", "1 .txt", "1 without a suffix"):
         assert words in said
-    with pytest.raises(ValueError, match=rf"fish: no {kind.what} in this folder.*left out: .*\.heic files 2"):
+    with pytest.raises(ValueError, match=rf"fish: no {kind.what} in this folder.*left out: .*2 \.heic"):
         kind.read(tmp_path / "fish")
+
+
+def test_one_class_and_an_empty_one(tmp_path, kind, line):
+    kind.write(tmp_path / "cats" / "1", 1)
+    (tmp_path / "dogs").mkdir()
+    assert kind.read(tmp_path)[:3] == ((tmp_path.name,), [0], [1])
+    assert f"no {kind.what} in dogs" in line()
 
 
 def test_an_empty_class_of_a_split_is_named(tmp_path, kind, line):
@@ -290,6 +298,16 @@ def test_the_loader_learns_from_train_alone(tmp_path, line):
     assert {path.parent.parent.name for path in data.files} == {"train"}
     assert len(data) == len(data.labels) == 8 and data.classes == ("a", "b")
     assert "4 held out (val)" in line()
+
+
+def test_white_images_in_a_batch_by_chance_stop_no_run(tmp_path):
+    """Of the whole folder one may say that nothing can be learned, of a batch not."""
+    for i in range(3):
+        Images.write(tmp_path / str(i), i)
+    for i in range(2):
+        Image.new("RGB", (8, 8), "white").save(tmp_path / f"{i}.png")
+    with pytest.warns(UserWarning, match=r"1\.png"):
+        assert LoaderData(tmp_path, size=8, workers=0).floats(slice(0, 2)).shape == (2, 3, 8, 8)
 
 
 def test_one_process_of_several_speaks(tmp_path, capsys, monkeypatch):

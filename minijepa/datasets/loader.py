@@ -78,7 +78,8 @@ class LoaderData:
         if self.batches is None:
             files = [self.files[i] for i in index.tolist()]
             images = torch.stack([square(open_image(file, self.size), self.size) for file in files])
-            report_one_colour(images, files)  # [B, 3, size, size]
+            for image, file in zip(images, files, strict=True):  # [3, size, size]
+                report_one_colour(image[None], [file])
         else:
             _, read, images = next(self.batches)
             if not torch.equal(read, index):

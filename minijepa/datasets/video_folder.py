@@ -27,6 +27,8 @@ def video_folder(
 ) -> ClipData:
     """Read clips, take `frames` frames with `stride` between them, resize the shorter side, crop the centre.
 
+    Prints one line: the classes with their counts, and what was left out.
+
     Args:
         path: a folder with one sub-folder of clips per class, or of clips alone, or with folders train and val, as
             in `image_folder`. A clip is a GIF, a video file (mp4, mov, avi, mkv, webm, m4v), turned as its display
@@ -40,10 +42,11 @@ def video_folder(
     Returns:
         `ClipData`, clips uint8 [N, 3, T, size, size], with the label "class" and the factors file [N] (number of the
         file in sorted order) and first [N] (its first frame in the file); mean and std are those of these clips.
+        Where the folder is split, factors["heldout"], bool [N], is true for the clips of val or test.
 
     Raises:
-        ValueError: no such folder, no clip in it, clips beside class folders, a file with too few frames, or a bad
-            size, frames, stride or limit.
+        ValueError: no such folder, no clip in it, clips beside class folders, a file with too few frames, clips of
+            one colour alone, or a bad size, frames, stride or limit.
         DataCorrupt: a file that cannot be decoded, by name.
         ImportError: a video file where the package `av` is not installed, with the command that installs it.
     """

@@ -68,23 +68,29 @@ def walk(path: Path, what: str, suffixes: set[str], is_item=lambda folder: False
         raise ValueError(f"{path}: expected a folder of {what}, found {found}; check the path")
     left_out = Counter()
     node = _scan(path, suffixes, is_item, {os.path.realpath(path)}, left_out)
+    empty = list(node.empty)
     while len(node.folders) == 1 and not node.items:
         node = node.folders[0]
+        empty += node.empty
+    skipped = _listed("; left out: ", [f"{count:,} {why}" for why, count in left_out.items()])
     if not node:
         raise ValueError(
             f"{path}: no {what[:-1]} in this folder; expected files {' '.join(sorted(suffixes))}, "
-            f"one sub-folder per class{_listed('; left out: ', left_out)}"
+            f"one sub-folder per class{skipped}"
         )
     parts = _parts(node)
     learn, held = _classes(parts["train"], what), _classes(parts["heldout"], what)
     if held:
         _compare(learn, held, parts)
     files = [file for group in (learn, held) for files in group.values() for file in files]
-    labels = [list(learn).index(name) for group in (learn, held) for name, files in group.items() for _ in files]
+    number = {name: i for i, name in enumerate(learn)}
+    labels = [number[name] for group in (learn, held) for name, files in group.items() for _ in files]
     count = sum(map(len, learn.values()))
     heldout = [i >= count for i in range(len(files))] if held else None
     classes = (path.resolve().name,) if "" in learn else tuple(learn)
-    summary = _summary(path, what, node, parts, learn, held) + _listed("; left out: ", left_out)
+    empty += [name for part in parts["train"] + parts["heldout"] if held for name in part.empty]
+    summary = _summary(path, what, node, parts, learn, held)
+    summary += _listed(f"; no {what[:-1]} in ", list(dict.fromkeys(empty))) + skipped
     return Found(files, labels, classes, heldout, summary)
 
 
@@ -116,14 +122,13 @@ class _Node:
 def _scan(folder: Path, suffixes, is_item, above: set[str], left_out: Counter) -> _Node:
     """The tree below a folder. above: the real paths of the folders that led here; left_out: counts, added to."""
     node = _Node(folder)
-    entries = sorted(os.scandir(folder), key=lambda entry: natural(entry.name))
-    run = any(entry.name in RUN for entry in entries)
-    for entry in entries:
-        path = folder / entry.name
+    paths = sorted(folder.iterdir(), key=lambda path: natural(path.name))
+    run = any(path.name in RUN for path in paths)
+    for path in paths:
         suffix = path.suffix.lower()
-        if entry.name.startswith(".") or entry.name.lower() in CLUTTER:
+        if path.name.startswith(".") or path.name.lower() in CLUTTER:
             left_out["hidden or of the system"] += 1
-        elif entry.is_dir():
+        elif path.is_dir():
             real = os.path.realpath(path)
             if real in above:
                 left_out["links back to a folder above"] += 1
@@ -134,11 +139,11 @@ def _scan(folder: Path, suffixes, is_item, above: set[str], left_out: Counter) -
             else:
                 child = _scan(path, suffixes, is_item, above | {real}, left_out)
                 node.folders.append(child) if child else node.empty.append(path.name)
-        elif run and entry.name in RUN_PICTURES:
+        elif run and path.name in RUN_PICTURES:
             left_out["pictures of an earlier run"] += 1
         elif suffix not in suffixes:
-            left_out[f"{suffix} files" if suffix else "files without a suffix"] += 1
-        elif entry.is_file():
+            left_out[suffix or "without a suffix"] += 1
+        elif path.is_file():
             node.items.append(path)
         else:
             left_out["links that lead nowhere"] += 1
@@ -194,9 +199,10 @@ def _summary(path: Path, what: str, node: _Node, parts: dict, learn: dict, held:
     """What was found, in words."""
     counts = {name: len(files) + len(held.get(name, ())) for name, files in learn.items()}
     total = sum(counts.values())
+    classes = [f"{name} {count:,}" for name, count in counts.items()]
     text = f"{path.resolve().name}: {total:,} {what if total > 1 else what[:-1]}, "
     if "" not in learn:
-        text += f"{len(counts)} class{'es' if len(counts) > 1 else ''}: {_listed('', counts)}"
+        text += f"{len(counts)} class{'es' if len(counts) > 1 else ''}: {_listed('', classes)}"
     elif held:
         text += "no classes"
     else:
@@ -207,12 +213,10 @@ def _summary(path: Path, what: str, node: _Node, parts: dict, learn: dict, held:
         text += f"; {learned:,} to learn from ({names['train']}), {kept:,} held out ({names['heldout']})"
         text += _listed(f"; {names['heldout']} has none of ", [name for name in learn if name not in held])
         text += f"; not used: {names['other']}" if parts["other"] else ""
-    empty = [name for folder in [node, *(parts["train"] + parts["heldout"] if held else ())] for name in folder.empty]
-    return text + _listed(f"; no {what[:-1]} in ", list(dict.fromkeys(empty)))
+    return text
 
 
-def _listed(head: str, counts, most: int = 10) -> str:
-    """The first names of a dict name -> count, or of a list; "" if it is empty."""
-    words = [f"{name} {counts[name]:,}" for name in counts] if isinstance(counts, dict) else list(counts)
+def _listed(head: str, words: list[str], most: int = 10) -> str:
+    """The first words of a list behind a head; "" if the list is empty."""
     more = f" and {len(words) - most} more" if len(words) > most else ""
     return head + ", ".join(words[:most]) + more if words else ""
