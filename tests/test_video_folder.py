@@ -1,7 +1,9 @@
 """A folder of one's own clips: GIFs, folders of frames and videos, read frame by frame."""
 
+import struct
 import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -67,7 +69,8 @@ def test_the_centre_of_the_frame_is_kept(tmp_path):
         picture = Image.new("RGB", (60, 20), (0, 0, 0))
         picture.paste((255, 0, 0), (20, 0, 40, 20))  # the middle square is red
         picture.save(folder / f"{i}.png")
-    data = video_folder(tmp_path, size=20, frames=2)
+    with pytest.warns(UserWarning, match="one colour"):
+        data = video_folder(tmp_path, size=20, frames=2)
     assert (data.clips[0, 0] == 255).all() and (data.clips[0, 1:] == 0).all()
 
 
@@ -125,3 +128,82 @@ def test_folders_that_cannot_be_read(tmp_path):
     for name in ("size", "frames", "stride", "limit"):
         with pytest.raises(ValueError, match=f"{name} is 0"):
             video_folder(tmp_path, **{name: 0})
+
+
+# what a player shows of the stored pixels, as the first two rows of the display matrix (a b, c d) say
+SHOWN = {
+    (1, 0, 0, 1): lambda a: a,
+    (0, 1, -1, 0): lambda a: np.rot90(a, -1),  # a phone held upright: a quarter clockwise
+    (-1, 0, 0, -1): lambda a: a[::-1, ::-1],
+    (0, -1, 1, 0): lambda a: np.rot90(a),
+    (-1, 0, 0, 1): lambda a: a[:, ::-1],  # a mirrored selfie
+    (1, 0, 0, -1): lambda a: a[::-1],
+    (0, 1, 1, 0): lambda a: a.transpose(1, 0, 2),
+    (0, -1, -1, 0): lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+}
+
+
+def write_video(path, picture, count=2, matrix=None):
+    """An mp4 of one picture [H, W, 3]; its display matrix is put where ISO 14496-12 has it, in the track's header."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "yuv420p"
+        stream.bit_rate = 10_000_000
+        for _ in range(count):
+            container.mux(stream.encode(av.VideoFrame.from_image(Image.fromarray(picture))))
+        container.mux(stream.encode())
+    if matrix:
+        a, b, c, d = matrix
+        content = bytearray(path.read_bytes())
+        at = content.index(b"tkhd") + 44  # after version, flags, times, number, duration, layer and volume
+        assert content[at : at + 4] == struct.pack(">i", 1 << 16)  # as PyAV wrote it: the identity
+        content[at : at + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("matrix", SHOWN)
+def test_a_video_is_turned_as_a_player_turns_it(tmp_path, matrix):
+    picture = np.full((64, 64, 3), 128, np.uint8)
+    picture[:16, :16], picture[:16, -16:], picture[-16:, :16] = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+    write_video(tmp_path / "a.mp4", picture, matrix=matrix)
+    shown = video_folder(tmp_path, size=64, frames=2).clips[0, :, 1].permute(1, 2, 0).numpy().astype(int)  # [H, W, 3]
+    centres = [8, 32, 56]
+    want = SHOWN[matrix](picture)[centres][:, centres].astype(int)
+    assert np.abs(shown[centres][:, centres] - want).max() < 40
+
+
+def test_sound_alone_is_named(tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "talk.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=16_000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 16_000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    with pytest.raises(DataCorrupt, match=r"talk\.mp4.*without pictures"):
+        video_folder(tmp_path)
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path):
+    (tmp_path / "clip").mkdir()
+    for i in range(24):
+        frame(10 * i).save(tmp_path / "clip" / f"{i}.png")
+    assert values(video_folder(tmp_path, size=8, frames=24)) == [[10 * i for i in range(24)]]
+
+
+def test_a_thumbnail_beside_videos_makes_no_clip_of_their_folder(tmp_path):
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        write_gif(tmp_path / name / "a.gif", 4)
+        frame(200).save(tmp_path / name / "thumbnail.jpg")
+    data = video_folder(tmp_path, size=8, frames=4)
+    assert data.classes["class"] == ("left", "right") and values(data) == [[0, 10, 20, 30]] * 2
+
+
+def test_transparent_frames_of_a_gif_lie_on_white(tmp_path):
+    first = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    first.paste((0, 0, 255, 255), (4, 0, 8, 8))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[first.transpose(Image.Transpose.FLIP_LEFT_RIGHT)])
+    clip = video_folder(tmp_path, size=8, frames=2).clips
+    assert (clip[0, :, 0, :, :4] == 255).all() and (clip[0, :2, 0, :, 4:] == 0).all()

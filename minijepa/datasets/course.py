@@ -53,8 +53,8 @@ def load(
     """(train, heldout) by name, or from a folder; images [N, 3, size, size].
 
     Args:
-        data: "cifar10", "shapeworld", or the path of a folder of images (see `image_folder`), of which a
-            random fifth is held out.
+        data: "cifar10", "shapeworld", or the path of a folder of images (see `image_folder`). If it has folders
+            train and val (or test), the latter is held out, else a random fifth.
         size: the side of the images in pixels; CIFAR-10 has 32 and no other.
         train, heldout: at most so many images, each [3, size, size].
         seed: what ShapeWorld is drawn from (`seed` and `seed + 1`), and a folder's split.
@@ -75,9 +75,12 @@ def load(
     if not Path(data).expanduser().is_dir():
         raise ValueError(f"data is {str(data)!r}; expected 'cifar10', 'shapeworld' or the path of a folder")
     images = image_folder(data, size)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    if "heldout" in images.factors:
+        kept = images.factors["heldout"][order]
+        return images.subset(order[~kept][:train]), images.subset(order[kept][:heldout])
     if len(images) < 5:
         raise ValueError(f"{data} holds {len(images)} images; a fifth is held out, so at least 5 are needed")
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     cut = len(images) - len(images) // 5
     return images.subset(order[:cut][:train]), images.subset(order[cut:][:heldout])
 

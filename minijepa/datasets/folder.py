@@ -6,80 +6,59 @@ from pathlib import Path
 
 import torch
 
-from .images import DataCorrupt, ImageData
+from minijepa.distributed import Team
+from minijepa.process import progress_bar
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}
+from .images import ImageData
+from .open_image import SUFFIXES, open_image, report_one_colour, square
+from .walk import announce, walk
 
 
 def image_folder(path: str | Path, size: int = 32, limit: int | None = None) -> ImageData:
     """Read images, resize the shorter side to `size`, crop the centre, keep them as bytes.
 
+    Prints one line: the classes with their counts, and what was left out. `open_image` says how deep grey, rotation
+    and transparency are read, `walk` which files are read.
+
     Args:
-        path: a folder with one sub-folder of images per class (searched to any depth), or of images alone
-            (then there is one class, named after the folder). Files that are no images by name are left out.
+        path: a folder with one sub-folder of images per class (searched to any depth); or of images alone, without
+            classes: then `classes` has one name, the folder's; or with folders train and val (or test) of either.
         size: the side of the square images, in pixels, at least 1.
         limit: at most so many images, taken evenly over the sorted list; None: all.
 
     Returns:
-        `ImageData`, images uint8 [N, 3, size, size]; mean and std are those of these images.
+        `ImageData`, images uint8 [N, 3, size, size]; mean and std are those of these images. Where the folder is
+        split, factors["heldout"], bool [N], is true for the images of val or test.
 
     Raises:
-        ValueError: no such folder, no image in it, images beside class folders, or a bad size or limit.
+        ValueError: no such folder, no image in it, images beside class folders, images of one colour alone, a
+            greyscale image whose white is unknown, or a bad size or limit.
         DataCorrupt: a file that cannot be decoded, by name.
     """
     path = Path(path).expanduser()
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; expected at least 1")
-    files, labels, classes = _list(path)
-    keep = list(range(len(files)))
-    if limit is not None and limit < len(files):
-        keep = [i * len(files) // limit for i in range(limit)]
-    images = torch.stack([_read(files[i], size) for i in keep])  # [N, 3, size, size]
+    found = walk(path, "images", SUFFIXES)
+    announce(found.summary)
+    keep = spread(len(found.files), limit)
+    files = [found.files[i] for i in keep]
+    images = []
+    with progress_bar("reading images", len(files), hidden=Team.current().rank > 0) as bar:
+        for file in files:
+            images.append(square(open_image(file, size), size))
+            bar.update()
+    images = torch.stack(images)  # [N, 3, size, size]
+    report_one_colour(images, files)
     mean, std = _moments(images)
-    return ImageData(images, torch.tensor([labels[i] for i in keep]), classes, path.resolve().name, mean, std)
+    factors = {} if found.heldout is None else {"heldout": torch.tensor(found.heldout)[keep]}
+    labels = torch.tensor(found.labels)[keep]
+    return ImageData(images, labels, found.classes, path.resolve().name, mean, std, factors)
 
 
-def _list(path: Path) -> tuple[list[Path], list[int], tuple[str, ...]]:
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing"
-        raise ValueError(f"{path}: expected a folder of images, found {found}; check the path")
-    flat = sorted(p for p in path.iterdir() if _is_image(p))
-    folders = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-    groups = {p.name: sorted(q for q in p.rglob("*") if _is_image(q)) for p in folders}
-    groups = {name: images for name, images in groups.items() if images}
-    if groups and flat:
-        raise ValueError(
-            f"{flat[0]}: {len(flat)} images lie beside the class folders {', '.join(groups)}; "
-            "move them into a class folder, or out of this one"
-        )
-    groups = groups or {path.resolve().name: flat}
-    if not any(groups.values()):
-        kinds = " ".join(sorted(SUFFIXES))
-        raise ValueError(f"{path}: no image in this folder; expected files {kinds}, one sub-folder per class")
-    files = [p for images in groups.values() for p in images]
-    labels = [label for label, images in enumerate(groups.values()) for _ in images]
-    return files, labels, tuple(groups)
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-
-
-def _read(path: Path, size: int) -> torch.Tensor:
-    """One image, uint8 [3, size, size]."""
-    from PIL import Image, ImageOps  # late, as torchvision takes a second to import
-    from torchvision.transforms.v2 import functional as F
-
-    try:
-        with Image.open(path) as file:
-            image = F.pil_to_tensor(ImageOps.exif_transpose(file).convert("RGB"))  # [3, H, W]
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataCorrupt(
-            f"{path}: expected an image, found a file that cannot be decoded ({error}); "
-            "delete it or replace it by a whole copy"
-        ) from error
-    return F.center_crop(F.resize(image, [size], antialias=True), [size, size])  # [3, size, size]
+def spread(count: int, limit: int | None) -> list[int]:
+    """At most `limit` of the numbers 0 ... count - 1, evenly spaced; None: all."""
+    return [i * count // limit for i in range(limit)] if limit is not None and limit < count else list(range(count))
 
 
 def _moments(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -6,12 +6,14 @@ crops, flips and normalisation happen there. This is for full-size photographs o
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 
-from .folder import _list, _read
-from .images import DataCorrupt, normalise
+from .images import normalise
+from .open_image import SUFFIXES, open_image, report_one_colour, square
+from .walk import announce, walk
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation per channel, customary for photographs
 
@@ -19,19 +21,25 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation pe
 class LoaderData:
     """A folder of images for `fit`, which finds here what it finds in ImageData: `len` and `floats(index, device)`.
 
-    path: as for `image_folder`. size: the side of the square crops, in pixels. workers: processes that read; 0 reads
-    in this one. scale, aspect, flip: as in `crop_flip`, made here by torchvision's v2 transforms at full resolution,
-    so give `fit` augment=None. seed: the crop of an image is a function of seed, step and image, so a run repeats,
-    can be resumed, and is the same on any number of processes. mean, std: the constants of `floats`.
-    Raises ValueError and DataCorrupt as `image_folder` does.
+    path: as for `image_folder`; of a folder that is split (train and val) the part to learn from. size: the side of
+    the square crops, in pixels. workers: processes that read; 0 reads in this one. scale, aspect, flip: as in
+    `crop_flip`, made here by torchvision's v2 transforms before the image is made smaller, so give `fit` augment=None.
+    seed: the crop of an image is a function of seed, step and image, so a run repeats, can be resumed, and is the same
+    on any number of processes. mean, std: the constants of `floats`.
+    Prints the line that `image_folder` prints, and raises ValueError and DataCorrupt as it does.
     """
 
     def __init__(self, path, size=224, workers=4, scale=(0.3, 1.0), aspect=(0.75, 4 / 3), flip=True, seed=0,
                  mean=IMAGENET[0], std=IMAGENET[1]):  # fmt: skip
         from torchvision.transforms import v2  # late, as torchvision takes a second to import
 
-        self.files, labels, self.classes = _list(Path(path).expanduser())
+        found = walk(Path(path).expanduser(), "images", SUFFIXES)
+        announce(found.summary)
+        count = len(found.files) - sum(found.heldout or [])
+        self.files, labels, self.classes = found.files[:count], found.labels[:count], found.classes
         self.labels, self.size, self.workers, self.seed = torch.tensor(labels), size, workers, seed
+        # the image's shorter side must have so many pixels, for the smallest crop to have `size`
+        self.side = math.ceil(size / math.sqrt(scale[0] * min(aspect[0], 1 / aspect[1])))
         self.mean, self.std = mean, std
         crop = v2.RandomResizedCrop(size, scale=scale, ratio=aspect, antialias=True)
         self.transform = v2.Compose([crop, v2.RandomHorizontalFlip()]) if flip else crop
@@ -42,10 +50,14 @@ class LoaderData:
 
     def __getitem__(self, request):
         """(step, image) -> (step, image, the image as that step sees it, uint8 [3, size, size])."""
+        from torchvision.transforms.v2.functional import pil_to_tensor
+
         step, i = request
+        image = pil_to_tensor(open_image(self.files[i], self.side))  # [3, H, W]
+        report_one_colour(image[None], [self.files[i]])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(((self.seed * 1_000_003 + step) * 1_000_003 + i) % 2**63)  # all that the transforms ask
-            return step, i, self.transform(decode(self.files[i]))
+            return step, i, self.transform(image)
 
     def read_ahead(self, requests):
         """Let the workers begin. requests: (step, indices [B]) in the order in which `floats` will ask for them."""
@@ -64,7 +76,10 @@ class LoaderData:
         """
         index = torch.arange(len(self)) if index is None else torch.arange(len(self))[index]  # [B]
         if self.batches is None:
-            images = torch.stack([_read(self.files[i], self.size) for i in index.tolist()])  # [B, 3, size, size]
+            files = [self.files[i] for i in index.tolist()]
+            images = torch.stack([square(open_image(file, self.size), self.size) for file in files])
+            for image, file in zip(images, files, strict=True):  # [3, size, size]
+                report_one_colour(image[None], [file])
         else:
             _, read, images = next(self.batches)
             if not torch.equal(read, index):
@@ -75,15 +90,3 @@ class LoaderData:
     def done(self):
         """Let the workers go; from now on `floats` gives whole images."""
         self.batches = None
-
-
-def decode(path):
-    """One image in its full size, uint8 [3, H, W]. Raises DataCorrupt for what is none."""
-    from PIL import Image
-    from torchvision.transforms.v2 import functional as F
-
-    try:
-        with Image.open(path) as file:
-            return F.pil_to_tensor(file.convert("RGB"))  # [3, H, W]
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataCorrupt(f"{path}: expected an image, found a file that cannot be decoded ({error})") from error

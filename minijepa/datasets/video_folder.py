@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import struct
+from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .clips import ClipData
-from .folder import SUFFIXES as PICTURES
-from .folder import _moments
-from .images import DataCorrupt
+from minijepa.distributed import Team
+from minijepa.process import progress_bar
 
-VIDEOS = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"}
+from .clips import ClipData
+from .folder import _moments, spread
+from .images import DataCorrupt
+from .open_image import SUFFIXES as PICTURES
+from .open_image import open_image, report_one_colour, square, to_rgb
+from .walk import announce, natural, walk
+
+VIDEOS = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".gif"}
 
 
 def video_folder(
@@ -20,10 +27,12 @@ def video_folder(
 ) -> ClipData:
     """Read clips, take `frames` frames with `stride` between them, resize the shorter side, crop the centre.
 
+    Prints one line: the classes with their counts, and what was left out.
+
     Args:
-        path: a folder with one sub-folder of clips per class, or of clips alone (then there is one class, named
-            after the folder). A clip is a GIF, a video file (mp4, mov, avi, mkv, webm, m4v) or a folder of pictures,
-            its frames in the order of their names.
+        path: a folder with one sub-folder of clips per class, or of clips alone, or with folders train and val, as
+            in `image_folder`. A clip is a GIF, a video file (mp4, mov, avi, mkv, webm, m4v), turned as its display
+            matrix says, or a folder of pictures, its frames in the order of their names (2 before 10).
         size: side of the square frames in pixels, at least 1.
         frames: frames per clip, T, at least 1.
         stride: take every stride-th frame, at least 1. A file gives as many clips as fit into it one after the
@@ -33,10 +42,11 @@ def video_folder(
     Returns:
         `ClipData`, clips uint8 [N, 3, T, size, size], with the label "class" and the factors file [N] (number of the
         file in sorted order) and first [N] (its first frame in the file); mean and std are those of these clips.
+        Where the folder is split, factors["heldout"], bool [N], is true for the clips of val or test.
 
     Raises:
-        ValueError: no such folder, no clip in it, clips beside class folders, a file with too few frames, or a bad
-            size, frames, stride or limit.
+        ValueError: no such folder, no clip in it, clips beside class folders, a file with too few frames, clips of
+            one colour alone, or a bad size, frames, stride or limit.
         DataCorrupt: a file that cannot be decoded, by name.
         ImportError: a video file where the package `av` is not installed, with the command that installs it.
     """
@@ -44,102 +54,69 @@ def video_folder(
     for name, value in (("size", size), ("frames", frames), ("stride", stride), ("limit", limit)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; expected at least 1")
-    groups = _list(path)
-    sources = [(source, label) for label, group in enumerate(groups.values()) for source in group]
-    if limit is not None and limit < len(sources):
-        sources = [sources[i * len(sources) // limit] for i in range(limit)]
-    clips, labels, files, firsts = [], [], [], []
-    for number, (source, label) in enumerate(sources):
-        movie = _read(source, size, stride)  # [F, 3, size, size]: every stride-th frame
-        if len(movie) < frames:
-            raise ValueError(
-                f"{source}: {len(movie)} frames at stride {stride}, expected at least {frames}; "
-                "lower frames or stride, or take the file out"
-            )
-        for first in range(0, len(movie) - frames + 1, frames):
-            clips.append(movie[first : first + frames].movedim(0, 1))  # [3, T, size, size]
-            labels.append(label)
-            files.append(number)
-            firsts.append(first * stride)
+    found = walk(path, "clips", VIDEOS, _is_clip)
+    announce(found.summary)
+    keep = spread(len(found.files), limit)
+    clips, labels, files, firsts, heldout = [], [], [], [], []
+    with progress_bar("reading clips", len(keep), hidden=Team.current().rank > 0) as bar:
+        for number, i in enumerate(keep):
+            movie = _read(found.files[i], size, stride)  # [F, 3, size, size]: every stride-th frame
+            if len(movie) < frames:
+                raise ValueError(
+                    f"{found.files[i]}: {len(movie)} frames at stride {stride}, expected at least {frames}; "
+                    "lower frames or stride, or take the file out"
+                )
+            for first in range(0, len(movie) - frames + 1, frames):
+                clips.append(movie[first : first + frames].movedim(0, 1))  # [3, T, size, size]
+                labels.append(found.labels[i])
+                files.append(number)
+                firsts.append(first * stride)
+                heldout.append(found.heldout is not None and found.heldout[i])
+            bar.update()
     data = torch.stack(clips)  # [N, 3, T, size, size]
+    report_one_colour(data, [found.files[keep[number]] for number in files], "clips")
     mean, std = _moments(data.transpose(1, 2).flatten(0, 1))
     factors = {"file": torch.tensor(files), "first": torch.tensor(firsts)}
-    return ClipData(
-        data, {"class": torch.tensor(labels)}, {"class": tuple(groups)}, path.resolve().name, mean, std, factors
-    )
+    factors |= {} if found.heldout is None else {"heldout": torch.tensor(heldout)}
+    labels = {"class": torch.tensor(labels)}
+    return ClipData(data, labels, {"class": found.classes}, path.resolve().name, mean, std, factors)
 
 
-def _list(path: Path) -> dict[str, list[Path]]:
-    """Classes and the clips of each, by name."""
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing"
-        raise ValueError(f"{path}: expected a folder of clips, found {found}; check the path")
-    entries = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
-    flat = [p for p in entries if _is_clip(p)]
-    groups = {p.name: [q for q in sorted(p.iterdir()) if _is_clip(q)] for p in entries if p.is_dir() and p not in flat}
-    groups = {name: group for name, group in groups.items() if group}
-    if flat and groups:
-        raise ValueError(
-            f"{flat[0]}: {len(flat)} clips lie beside the class folders {', '.join(groups)}; "
-            "move them into a class folder, or out of this one"
-        )
-    if not flat and not groups:
-        kinds = " ".join(sorted(VIDEOS | {".gif"}))
-        raise ValueError(f"{path}: no clip in this folder; expected files {kinds} or folders of pictures")
-    return groups or {path.resolve().name: flat}
-
-
-def _is_clip(path: Path) -> bool:
-    """A video, a GIF, or a folder that holds pictures and no clip."""
-    if path.name.startswith("."):
-        return False
-    if path.is_file():
-        return path.suffix.lower() in VIDEOS | {".gif"}
-    return path.is_dir() and any(p.is_file() and p.suffix.lower() in PICTURES for p in path.iterdir())
+def _is_clip(folder: Path) -> bool:
+    """True for a folder that holds pictures and no video."""
+    suffixes = {p.suffix.lower() for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")}
+    return bool(suffixes & PICTURES) and not suffixes & VIDEOS
 
 
 def _read(source: Path, size: int, stride: int) -> Tensor:
     """Every stride-th frame of a clip, uint8 [F, 3, size, size]."""
-    from torchvision.transforms.v2 import functional as F  # late, as torchvision takes a second to import
-
-    def fit(image) -> Tensor:
-        return F.center_crop(F.resize(F.pil_to_tensor(image.convert("RGB")), [size], antialias=True), [size, size])
-
+    if source.is_dir():
+        pictures = [p for p in source.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
+        pictures.sort(key=lambda p: natural(p.name))
+        return torch.stack([square(open_image(p, size), size) for p in pictures[::stride]])
+    frames = _gif if source.suffix.lower() == ".gif" else _video
     try:
-        images = _pictures(source, stride) if source.is_dir() else _frames(source, stride)
-        return torch.stack([fit(image) for image in images])
-    except (OSError, ValueError, SyntaxError, RuntimeError) as error:
-        if isinstance(error, DataCorrupt):
-            raise
+        return torch.stack([square(to_rgb(frame), size) for frame in frames(source, stride)])
+    except (DataCorrupt, ImportError):
+        raise
+    except Exception as error:  # the decoders raise many kinds
         raise DataCorrupt(
             f"{source}: expected a clip, found a file that cannot be decoded ({error}); "
             "delete it or replace it by a whole copy"
         ) from error
 
 
-def _pictures(folder: Path, stride: int):
-    """Every stride-th picture of a folder, in the order of their names."""
-    from PIL import Image
+def _gif(file: Path, stride: int):
+    """Every stride-th frame of a GIF, as Pillow images."""
+    from PIL import Image, ImageSequence
 
-    files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in PICTURES]
-    for file in files[::stride]:
-        try:
-            with Image.open(file) as picture:
-                yield picture.copy()
-        except (OSError, ValueError, SyntaxError) as error:
-            raise DataCorrupt(f"{file}: expected a picture, found a file that cannot be decoded ({error})") from error
+    with Image.open(file) as animation:
+        for frame in islice(ImageSequence.Iterator(animation), 0, None, stride):
+            yield frame.copy()
 
 
-def _frames(file: Path, stride: int):
-    """Every stride-th frame of a GIF (Pillow) or a video (PyAV)."""
-    if file.suffix.lower() == ".gif":
-        from PIL import Image, ImageSequence
-
-        with Image.open(file) as animation:
-            for number, frame in enumerate(ImageSequence.Iterator(animation)):
-                if number % stride == 0:
-                    yield frame.copy()
-        return
+def _video(file: Path, stride: int):
+    """Every stride-th frame of a video as a player shows it, as Pillow images; decoded by PyAV."""
     try:
         import av
     except ImportError as error:
@@ -148,6 +125,25 @@ def _frames(file: Path, stride: int):
             "or turn the video into a GIF or a folder of pictures"
         ) from error
     with av.open(str(file)) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            if number % stride == 0:
-                yield frame.to_image()
+        if not container.streams.video:
+            raise DataCorrupt(f"{file}: expected a video, found a file without pictures (sound only?); take it out")
+        for frame in islice(container.decode(video=0), 0, None, stride):
+            yield _upright(frame.to_image(), frame.side_data.get("DISPLAYMATRIX"))
+
+
+def _upright(image, matrix):
+    """Turn a frame as its display matrix says: a phone stores what its sensor saw, and how it was held.
+
+    matrix: nine 32-bit integers a b u, c d v, x y w, or None. The stored pixel (p, q) is shown at (ap + cq, bp + dq),
+    shifted. Quarter turns and reflections are carried out; other angles do not occur. Source: ISO 14496-12, 6.2.2.
+    """
+    from PIL import Image
+
+    if matrix is None:
+        return image
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+    if abs(b) > abs(a):  # the axes change places, so that afterwards p is multiplied by c and q by b
+        image, a, d = image.transpose(Image.Transpose.TRANSPOSE), c, b
+    if a < 0:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if d < 0 else image
