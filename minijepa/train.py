@@ -66,18 +66,6 @@ def describe(data):
     return f"{data.name}: {len(data):,} images, checksum {found[:12]}"
 
 
-def class_line(train, heldout):
-    """The classes and how many images each has: it shows at a glance when a folder was read otherwise than meant.
-
-    train, heldout: ImageData with images [N, 3, H, W].
-    """
-    counts = torch.bincount(torch.cat([train.labels, heldout.labels]), minlength=len(train.classes)).tolist()
-    if len(counts) < 2:
-        return "classes: none, all images lie in one folder"
-    shown = [f"{name} {count:,}" for name, count in zip(train.classes, counts, strict=True)][:20]
-    return "classes: " + ", ".join(shown) + (f" and {len(counts) - 20} more" if len(counts) > 20 else "")
-
-
 def draw(out, history, table, encoder, data):
     """curves.png: loss and monitors; patches.png: the first principal components of patch tokens."""
     fig, axes = plots.plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
@@ -148,7 +136,6 @@ def learn(arguments, team, train, heldout, say):
         jepa.to(arguments.device)
     random_init = copy.deepcopy(jepa.encoder).eval()
     say(f"{train.name}: {len(train):,} images to learn from, {len(heldout):,} held out")
-    say(class_line(train, heldout))
     say(
         f"ViT-{arguments.size}, {count_parameters(jepa.encoder):,} parameters, "
         f"{arguments.device}, seed {arguments.seed}" + (f", {team.size} processes" if team.size > 1 else "")

@@ -87,7 +87,7 @@ def test_the_classes_and_their_counts_are_printed(tmp_path, capsys):
     """One line shows a folder that was read otherwise than it was meant."""
     folder = images(tmp_path / "images", count=30, classes=("cats", "cats", "dogs"))
     assert train.main(words(folder, tmp_path / "run", "--steps", "2")) == 0
-    assert "classes: cats 20, dogs 10\n" in capsys.readouterr().out
+    assert "30 images, 2 classes: cats 20, dogs 10\n" in capsys.readouterr().out
 
 
 # --- after the training nothing is lost ---

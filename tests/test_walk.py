@@ -182,7 +182,7 @@ def test_what_systems_leave_behind_is_not_read(tmp_path, kind, line, name):
     assert "left out: 5 hidden or of the system" in line()
 
 
-@pytest.mark.parametrize("mark", ["metrics.json", "encoder.safetensors", "checkpoint.pt", "run.json"])
+@pytest.mark.parametrize("mark", ["metrics.json", "encoder.safetensors", "checkpoint.pt"])
 def test_earlier_runs_are_not_read(tmp_path, kind, line, mark):
     """Neither those below nor the one in the folder itself."""
     kind.write(tmp_path / "a" / "1", 1)

@@ -21,7 +21,7 @@ from minijepa.distributed import Team
 CLUTTER = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information"}
 CLUTTER |= {"thumbs.db", "desktop.ini"}
 # A folder with one of these is the --out of an earlier run, and these are the pictures that a run draws there.
-RUN, RUN_PICTURES = ("metrics.json", "encoder.safetensors", "checkpoint.pt", "run.json"), {"curves.png", "patches.png"}
+RUN, RUN_PICTURES = ("metrics.json", "encoder.safetensors", "checkpoint.pt"), {"curves.png", "patches.png"}
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 PARTS |= {"test": "test", "testing": "test"}
 
