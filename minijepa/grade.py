@@ -89,7 +89,7 @@ def mark(path, content, sources, limits, wanted=None):
             if graded and status not in ("ok", "empty") and passes_alone(cells[:i], text, limits):
                 status, words = "ok", ""
                 result["notes"].append(
-                    f"{marks.grade_id} is right by itself; another cell spoils it in the whole notebook"
+                    f"{marks.grade_id} is right by itself; something in the notebook spoils it when all cells run"
                 )
             if graded:
                 points = marks.points if status == "ok" else 0
@@ -152,7 +152,10 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     sources = read_sources(arguments.solutions)
     if not sources:
-        parser.error(f"there is no solutions notebook under {arguments.solutions}: give --solutions")
+        parser.error(
+            f"there is no solutions notebook under {arguments.solutions}: give --solutions, a copy of the folder "
+            f"solutions/ of the course's repository (it is not installed with the package)"
+        )
     missing = [str(path) for path in arguments.submissions if not path.is_file()]
     if missing:
         parser.error(f"no such file: {', '.join(missing)}")

@@ -293,3 +293,32 @@ def test_nbgrader_marks_perfect_blank_and_wrong_as_expected(tmp_path):
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
         scores = {student: book.find_submission(name, student).score for student in ("perfect", "wrong", "blank")}
     assert scores == {"perfect": 14, "wrong": 12, "blank": 0}
+
+
+def test_where_nbgrader_and_ours_differ_is_as_the_page_says(tmp_path):
+    """quit() costs a whole notebook there, a cell that stands twice the whole batch; here neither costs a mark."""
+    pytest.importorskip("nbgrader", reason="optional: pip install nbgrader")
+    from nbgrader.api import Gradebook
+
+    from minijepa.grade import mark, read_sources
+    from minijepa.grade_kernel import Limits
+
+    course, name = course_in(tmp_path), "03_masks"
+    nbgrader(course, "generate_assignment", name)
+    quits, twice, sound = (nbformat.read(REPO / "solutions" / name / "masks.ipynb", 4) for _ in range(3))
+    at = [marks(cell).get("grade_id") for cell in sound.cells].index("block_indices")
+    quits.cells[at].source += "\nquit()"
+    twice.cells.insert(at + 1, nbformat.from_dict({**twice.cells[at], "id": "a-copy"}))
+    for student, notebook in {"ann": quits, "bob": twice, "cid": sound}.items():
+        folder = course / "submitted" / student / name
+        folder.mkdir(parents=True)
+        nbformat.write(notebook, folder / "masks.ipynb")
+    with pytest.raises(AssertionError, match="block_indices' exists multiple times"):
+        nbgrader(course, "autograde", name)
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        scored = {submission.student_id: submission.score for submission in book.assignment_submissions(name)}
+    assert scored.get("ann", 0) == scored.get("bob", 0) == 0 and "cid" not in scored
+    sources = read_sources(course / "solutions")
+    for student in ("ann", "bob"):
+        path = course / "submitted" / student / name / "masks.ipynb"
+        assert mark(path, path.read_bytes(), sources, Limits())["points"] == 14

@@ -35,6 +35,7 @@ PRANKS = {
     "shadows": "open('operator.py', 'w').write('1 / 0')\nos._exit(0)",
     "modules": "sys.modules.clear()",
     "for ever": "while True:\n    time.sleep(0.1)",
+    "a thread": "import threading\nthreading.Thread(target=exec, args=['while True: pass'], daemon=True).start()",
     "kernel": "get_ipython().run_cell = None\nget_ipython().events.register('pre_run_cell', lambda *a: os._exit(1))",
     "recursion": "sys.setrecursionlimit(60)",
     "warnings": "import warnings\nwarnings.simplefilter('error')\nwarnings.warn('x')",
