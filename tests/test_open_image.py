@@ -278,7 +278,7 @@ def photograph(width, height):
 
 
 def test_a_large_photograph_decoded_smaller_looks_the_same(place, read, monkeypatch):
-    photograph(800, 800).save(place / "a.jpg", quality=92)
+    photograph(400, 400).save(place / "a.jpg", quality=92)
     sizes, draft = [], JpegImagePlugin.JpegImageFile.draft
 
     def watch(file, *arguments):
@@ -287,7 +287,7 @@ def test_a_large_photograph_decoded_smaller_looks_the_same(place, read, monkeypa
 
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "draft", watch)
     small = read(32).astype(int)
-    assert sizes == [(100, 100)]  # an eighth, and still three times the 32 pixels asked for
+    assert sizes == [(100, 100)]  # a quarter: an eighth would be less than twice the 32 pixels asked for
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "draft", lambda *_: None)
     whole = read(32).astype(int)
     assert np.abs(small - whole).mean() < 1 and np.abs(small - whole).max() <= 6
@@ -304,6 +304,13 @@ def test_images_of_one_colour_are_reported(place, read):
     Image.fromarray(RAMP).save(place / "b.png")
     Image.new("RGB", (16, 16), (9, 8, 7)).save(place / "a.png")
     with pytest.warns(UserWarning, match=r"one colour.*(a\.png|clip)"):
+        read()
+
+
+def test_an_image_without_red_is_not_of_one_colour(place, read):
+    Image.fromarray(np.stack([RAMP * 0, RAMP, RAMP], -1)).save(place / "a.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         read()
 
 

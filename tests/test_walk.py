@@ -248,6 +248,13 @@ def test_one_class_and_an_empty_one(tmp_path, kind, line):
     assert f"no {kind.what} in dogs" in line()
 
 
+def test_an_empty_class_in_an_inner_folder(tmp_path, kind, line):
+    kind.write(tmp_path / "archive" / "cats" / "1", 1)
+    (tmp_path / "archive" / "dogs").mkdir()
+    kind.read(tmp_path)
+    assert f"no {kind.what} in dogs" in line()
+
+
 def test_an_empty_class_of_a_split_is_named(tmp_path, kind, line):
     for i, name in enumerate(["train/a", "train/b", "val/a"]):
         kind.write(tmp_path / name / "x", i)
@@ -306,7 +313,7 @@ def test_white_images_in_a_batch_by_chance_stop_no_run(tmp_path):
         Images.write(tmp_path / str(i), i)
     for i in range(2):
         Image.new("RGB", (8, 8), "white").save(tmp_path / f"{i}.png")
-    with pytest.warns(UserWarning, match=r"1\.png"):
+    with pytest.warns(UserWarning, match=r"1\.png"), pytest.warns(UserWarning, match=r"0\.png"):
         assert LoaderData(tmp_path, size=8, workers=0).floats(slice(0, 2)).shape == (2, 3, 8, 8)
 
 
