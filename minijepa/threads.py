@@ -16,13 +16,15 @@ torch.set_num_threads) is left alone. `tools/bench_busy.py` measures what it is 
 import os
 import sys
 import time
+from pathlib import Path
 
 OWN_NUMBER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC")
 OWN_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 ROUNDS = 10_000  # of waiting awake, about 0.5 ms: bridges the gaps inside a training step, not another program's turn
-MILLISECONDS = 1  # the same for the other runtime, which knows no shorter time but none
+MILLISECONDS = 1  # the same for the other runtimes, whose older versions count in whole milliseconds
 WINDOW = (2.0, 20.0)  # seconds over which the load is averaged; older readings say nothing about now
 SAMPLE = 0.15  # seconds of looking where there is no such reading
+CGROUP = Path("/sys/fs/cgroup")  # where a container finds its own quota and use
 in_time = True  # whether the runtimes could still be told how long to wait
 current = None  # the `Threads` of this process; None where the reader has chosen a number
 
@@ -47,16 +49,15 @@ def allowed():
 
 
 class Threads:
-    """The number of threads that fits the load of the machine: allowed cores minus those that others keep busy.
+    """The number of threads that fits the load of the machine: the cores here minus those that others keep busy.
 
-    ceiling: the most that is ever used. `fit()` looks and sets; it is called before each cell of a notebook.
+    ceiling: the most that is ever used. number: how many torch has now; where it has another number, someone else
+    chose that. `fit()` looks and sets; it is called before each cell of a notebook.
     """
 
-    def __init__(self, ceiling):
-        self.ceiling = ceiling
-        self.last = reading()
-        self.others = 0.0  # cores that other programs keep busy, as last seen
-        self.set = None  # what was last asked for; where torch has another number, someone else chose it
+    def __init__(self, ceiling, number):
+        self.ceiling, self.number = ceiling, number
+        self.last = None  # the last reading
 
     def fit(self):
         """Ask torch for as many threads as there are free cores, at least 1, at most the ceiling. Returns the number.
@@ -66,28 +67,50 @@ class Threads:
         import torch
 
         now = torch.get_num_threads()
-        if self.set not in (None, now):
+        age = time.monotonic() - self.last[0] if self.last else WINDOW[1]
+        if now != self.number or age < WINDOW[0]:
             return now
-        age = time.monotonic() - self.last[0]
-        if self.set is not None and age < WINDOW[0]:
-            return now
-        before = self.last if age < WINDOW[1] and self.set is not None else pause()
+        before = self.last if age < WINDOW[1] else pause()
         self.last = reading()
-        self.others = busy_cores(before, self.last)
-        self.set = min(self.ceiling, max(1, int(os.cpu_count() - self.others + 0.5)))
-        if self.set != now:
-            torch.set_num_threads(self.set)
-        return self.set
+        free = self.last[3] - busy_cores(before, self.last)
+        self.number = min(self.ceiling, max(1, int(free + 0.5)))
+        if self.number != now:
+            torch.set_num_threads(self.number)
+        return self.number
 
 
 def reading():
-    """(the time, seconds of processor time that all programs have had so far, and this one with its children)."""
+    """(the time, processor seconds of all programs here, of this one with its children, how many cores are "here").
+
+    Here: in this container if it has a quota, else on the cores that this process may use.
+    """
     import psutil
 
-    everyone, own = psutil.cpu_times(), psutil.Process().cpu_times()
-    names = ("user", "system", "nice", "steal")  # steal: what a virtual machine's host gave to others
+    own = psutil.Process().cpu_times()
     children = getattr(own, "children_user", 0) + getattr(own, "children_system", 0)
-    return time.monotonic(), sum(getattr(everyone, name, 0) for name in names), own.user + own.system + children
+    everyone, cores = of_container() or of_cores()
+    return time.monotonic(), everyone, own.user + own.system + children, cores
+
+
+def of_container():
+    """(processor seconds that all programs of this container have had, how many cores its quota is), or None."""
+    try:
+        quota, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
+        used = (CGROUP / "cpu.stat").read_text(encoding="ascii").split()
+        return None if quota == "max" else (int(used[used.index("usage_usec") + 1]) / 1e6, int(quota) / int(period))
+    except (OSError, ValueError):  # no container, or one of the older kind
+        return None
+
+
+def of_cores():
+    """(processor seconds that all programs have had on the cores that this process may use, how many these are)."""
+    import psutil
+
+    each = psutil.cpu_times(percpu=True)
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        each = [times for core, times in enumerate(each) if core in os.sched_getaffinity(0)] or each
+    names = ("user", "system", "nice", "steal")  # steal: what a virtual machine's host gave to others
+    return sum(getattr(times, name, 0) for times in each for name in names), len(each)
 
 
 def pause():
@@ -105,7 +128,7 @@ def busy_cores_now():
 
 def busy_cores(before, after):
     """How many cores others kept busy between two readings, on average; 0 or more."""
-    seconds, everyone, own = (new - old for new, old in zip(after, before, strict=True))
+    seconds, everyone, own = (new - old for new, old in zip(after[:3], before[:3], strict=True))
     return max(0.0, everyone - own) / max(seconds, 1e-3)
 
 
@@ -118,9 +141,10 @@ def settle(environment=os.environ):
 
     if any(environment.get(name) for name in OWN_NUMBER):
         return None
-    threads = Threads(min(torch.get_num_threads(), allowed()))
-    if threads.ceiling < torch.get_num_threads():
-        torch.set_num_threads(threads.ceiling)
+    number = min(torch.get_num_threads(), allowed())
+    if number < torch.get_num_threads():
+        torch.set_num_threads(number)
+    threads = Threads(ceiling=number, number=number)
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None and threads.ceiling > 1:
         shell.events.register("pre_run_cell", lambda *_: threads.fit())

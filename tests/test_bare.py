@@ -52,6 +52,8 @@ def new_environment(folder, distributions):
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = Path(subprocess.check_output([python, "-I", "-c", code], text=True).strip())
+    if (Path(sys.prefix) / "share").is_dir():  # the kernel that JupyterLab finds there
+        os.symlink(Path(sys.prefix) / "share", folder / "share")
     for distribution in distributions:
         for top in {Path(file).parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
             if not (site / top).exists():
@@ -124,13 +126,14 @@ def test_the_first_cell_of_the_course_prints_what_is_committed(bare, tmp_path):
     notebook = nbformat.read(REPO / "notebooks" / "00_start_here.ipynb", as_version=4)
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     expected = "".join(output.text for output in first.outputs)
-    cells = [nbformat.v4.new_code_cell(first.source)]
+    cells = [nbformat.v4.new_code_cell(source) for source in (first.source, "import sys; print(sys.executable)")]
     page = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
     (tmp_path / "first.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
     execute = "from nbclient.cli import main; main()"  # what `jupyter execute` calls
     done = run(bare, "-c", execute, "first.ipynb", "--inplace", cwd=tmp_path, JUPYTER_PREFER_ENV_PATH="1")
     assert done.returncode == 0, done.stdout + done.stderr
-    (ran,) = nbformat.read(tmp_path / "first.ipynb", as_version=4).cells
+    ran, where = nbformat.read(tmp_path / "first.ipynb", as_version=4).cells
+    assert where.outputs[0].text.strip() == str(bare)  # not a kernel of somebody else's
     assert "".join(output.get("text", str(output)) for output in ran.outputs) == expected
 
 

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
@@ -73,7 +75,7 @@ def test_a_readers_number_of_threads_stays(name):
 
 
 class Machine:
-    """A machine of so many cores whose clock and load the test turns; this process computes on all of `own`."""
+    """A machine of so many cores whose clock and load the test turns; this process computes on `own` of them."""
 
     def __init__(self, monkeypatch, cores=2, number=2):
         self.now, self.everyone, self.mine, self.others, self.own, self.number = 0.0, 0.0, 0.0, 0.0, 0.0, number
@@ -81,10 +83,10 @@ class Machine:
             get_num_threads=lambda: self.number, set_num_threads=lambda n: setattr(self, "number", n)
         )
         monkeypatch.setitem(sys.modules, "torch", fake)
-        monkeypatch.setattr(threads, "reading", lambda: (self.now, self.everyone, self.mine))
+        monkeypatch.setattr(threads, "reading", lambda: (self.now, self.everyone, self.mine, cores))
         monkeypatch.setattr(threads.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(threads.time, "sleep", self.wait)
-        monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
+        self.count = threads.Threads(ceiling=number, number=number)
 
     def wait(self, seconds):
         self.now += seconds
@@ -98,72 +100,114 @@ class Machine:
 def test_cores_that_others_keep_busy_are_left_to_them(monkeypatch, others, expected):
     machine = Machine(monkeypatch)
     machine.others = others
-    assert threads.Threads(2).fit() == machine.number == expected
+    assert machine.count.fit() == machine.number == expected
 
 
 def test_own_work_is_no_reason_for_fewer_threads(monkeypatch):
     machine = Machine(monkeypatch)
     machine.own = 2.0
-    assert threads.Threads(2).fit() == 2
+    assert machine.count.fit() == 2
 
 
 def test_threads_follow_the_load_both_ways_and_not_its_blinks(monkeypatch):
     machine = Machine(monkeypatch, cores=8, number=8)
-    count = threads.Threads(8)
-    assert count.fit() == 8
+    assert machine.count.fit() == 8
     machine.others = 3.0
     machine.wait(1.0)
-    assert count.fit() == 8  # the last look is too short ago
+    assert machine.count.fit() == 8  # the last look is too short ago
     machine.wait(5.0)
-    assert count.fit() == 5
+    assert machine.count.fit() == 5
     machine.others = 0.0
     machine.wait(10.0)
-    assert count.fit() == 8
+    assert machine.count.fit() == 8
 
 
 def test_what_was_long_ago_does_not_count(monkeypatch):
     """An hour of reading, then a call: the average would hide it."""
     machine = Machine(monkeypatch)
-    count = threads.Threads(2)
-    count.fit()
+    machine.count.fit()
     machine.wait(3600.0)
     machine.others = 2.0
-    assert count.fit() == 1
+    assert machine.count.fit() == 1
 
 
-def test_someone_elses_number_is_left_alone(monkeypatch):
+@pytest.mark.parametrize("looked", [False, True])
+@pytest.mark.parametrize("chosen", [1, 4])
+def test_someone_elses_number_is_left_alone(monkeypatch, looked, chosen):
+    """torch.set_num_threads in a cell, before or after the first look, to fewer or to more."""
     machine = Machine(monkeypatch)
-    count = threads.Threads(2)
-    count.fit()
-    machine.number, machine.others = 4, 2.0  # torch.set_num_threads(4) in a cell
+    if looked:
+        machine.count.fit()
+    machine.number, machine.others = chosen, 0.0 if chosen == 1 else 2.0
     machine.wait(5.0)
-    assert count.fit() == machine.number == 4
+    assert machine.count.fit() == machine.number == chosen
 
 
-def test_a_quota_is_the_ceiling(monkeypatch):
-    machine = Machine(monkeypatch, cores=64, number=2)
-    machine.others = 10.0
-    assert threads.Threads(2).fit() == 2
+@pytest.mark.parametrize(("others", "expected"), [(0.0, 2), (2.0, 1)])
+def test_in_a_container_its_quota_and_its_programs_count(monkeypatch, tmp_path, others, expected):
+    """Two cores of 64: a second kernel in the same container takes them, what the host does elsewhere does not."""
+    machine = Machine(monkeypatch)
+    monkeypatch.undo()
+    monkeypatch.setattr(threads, "CGROUP", tmp_path)
+    (tmp_path / "cpu.max").write_text("200000 100000\n")
+
+    def stat(used):
+        (tmp_path / "cpu.stat").write_text(f"usage_usec {int(used * 1e6)}\nuser_usec 0\n")
+
+    stat(100)
+    before = threads.reading()
+    assert before[3] == 2.0
+    stat(100 + 3 * others)
+    after = (before[0] + 3, *threads.reading()[1:])
+    assert threads.busy_cores(before, after) == pytest.approx(others, abs=0.1)
+    free = after[3] - threads.busy_cores(before, after)
+    assert min(machine.count.ceiling, max(1, int(free + 0.5))) == expected
+
+
+@pytest.mark.parametrize("content", ["max 100000", "", "nonsense"])
+def test_without_a_quota_the_cores_of_this_process_count(monkeypatch, tmp_path, content):
+    monkeypatch.setattr(threads, "CGROUP", tmp_path)
+    (tmp_path / "cpu.max").write_text(content)
+    (tmp_path / "cpu.stat").write_text("usage_usec 5\n")
+    assert threads.of_container() is None
+    assert threads.reading()[3] == threads.of_cores()[1] >= 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux lets a program choose its cores")
+def test_what_happens_on_other_cores_does_not_count():
+    core = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, [{core}]); from minijepa import threads; print(threads.of_cores()[1])"
+    assert run(code) == "1"
 
 
 def test_a_real_busy_program_is_seen():
-    """Against the machine itself: one more program raises what is read, whatever else runs beside this test."""
+    """Against the machine itself: the processor time that one more program has had is among what others had."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
-            before = threads.reading()
-            threads.time.sleep(1.0)
-            assert threads.busy_cores(before, threads.reading()) > 0.2
+            clock = psutil.Process(busy.pid)
+            before, start = threads.reading(), clock.cpu_times().user
+            while clock.cpu_times().user < start + 0.5:
+                time.sleep(0.05)
+            its_own, after = clock.cpu_times().user - start, threads.reading()
         finally:
             busy.kill()
+    seen = threads.busy_cores(before, after) * (after[0] - before[0])
+    assert seen > its_own - 0.1  # clocks tick in hundredths of a second, one for each core
 
 
 def test_a_notebook_looks_before_each_cell(monkeypatch):
     """IPython's own events, in a shell of its own; a plain program has none."""
-    registered = []
-    shell = SimpleNamespace(events=SimpleNamespace(register=lambda name, function: registered.append(name)))
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    from IPython.core.interactiveshell import InteractiveShell
+
+    looks = []
+    monkeypatch.setattr(threads.Threads, "fit", lambda self: looks.append(self.ceiling))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(threads, "allowed", lambda: 2)
-    assert threads.settle({}).ceiling == 2 and registered == ["pre_run_cell"]
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
-    assert threads.settle({}).ceiling == 2 and registered == ["pre_run_cell"]
+    monkeypatch.setattr("IPython.get_ipython", lambda: None)
+    assert threads.settle({}).ceiling == 2
+    shell = InteractiveShell()
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    assert threads.settle({}).ceiling == 2 and looks == []
+    shell.run_cell("x = 1")
+    shell.run_cell("x = 2")
+    assert looks == [2, 2]

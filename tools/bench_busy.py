@@ -19,6 +19,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from minijepa import threads
+
 REPO = Path(__file__).resolve().parents[1]
 BUSY = "x = 1\nwhile True:\n    x = (x * 7 + 1) % 1000003"
 EXECUTE = "from nbclient.cli import main; main()"  # what `jupyter execute` calls
@@ -40,7 +42,7 @@ def beside(programs):
 
 def seconds(notebook, programs, settings, limit):
     """How long a run of the notebook takes, `limit` if it has not ended by then."""
-    hidden = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_WAIT_POLICY")
+    hidden = threads.OWN_NUMBER + threads.OWN_WAITING  # any of them would switch off what is measured
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment.update(settings, JUPYTER_PREFER_ENV_PATH="1")
     with tempfile.TemporaryDirectory() as folder, beside(programs):
@@ -57,12 +59,13 @@ def seconds(notebook, programs, settings, limit):
         return time.perf_counter() - start
 
 
-def table(times):
-    """A line per notebook and way: quiet and busy seconds, and how many times as long the busy one takes."""
+def table(times, limit):
+    """A line per notebook and way: quiet and busy seconds, how many times as long; > where a run was given up."""
     lines = [f"{'notebook':<28}{'way':<12}{'quiet s':>9}{'busy s':>9}{'times':>8}"]
     for (name, way), found in times.items():
         quiet, busy = (statistics.median(found[programs]) for programs in (0, 2))
-        lines.append(f"{name:<28}{way:<12}{quiet:>9.1f}{busy:>9.1f}{busy / quiet:>8.2f}")
+        given_up = ">" if busy >= limit else ""
+        lines.append(f"{name:<28}{way:<12}{quiet:>9.1f}{given_up:>3}{busy:>6.1f}{given_up:>2}{busy / quiet:>6.2f}")
     return "\n".join(lines)
 
 
@@ -82,7 +85,7 @@ def main():
                     found = seconds(path.resolve(), programs, settings, arguments.limit)
                     times[path.stem, way][programs].append(found)
                     print(f"{path.stem}, {way}, beside {programs}: {found:.1f} s", flush=True)
-    print(table(times))
+    print(table(times, arguments.limit))
 
 
 if __name__ == "__main__":

@@ -159,10 +159,14 @@ def setup(oracles=False):
         create(find_python(), uv)
         version = version_of(python)
     oracles = oracles or bool(stamp.get("oracles"))  # what was there comes back
-    write_stamp(version)
+    if not enough:  # else an interruption takes nothing from what is complete
+        write_stamp(version)
     site = packages_folder(python)
     forget_broken(Path(site))
-    say("Installing PyTorch, JupyterLab and what else the course needs; the first time takes minutes.")
+    if enough:
+        say("Installing what some tests compare with.")
+    else:
+        say("Installing PyTorch, JupyterLab and what else the course needs; the first time takes minutes.")
     if not install(python, uv, oracles):
         if not oracles or not (enough or install(python, uv)):
             sys.exit(failure())
