@@ -115,6 +115,8 @@ def kind_of(path):
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head:
         return "an empty file", again
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**30:  # before texts: 15,392 is a space and a "<"
+        return "safetensors", ""
     if text.startswith(b"version https://git-lfs"):
         return "a git-lfs pointer, a few lines in place of the file", "fetch the file: `git lfs pull`, or download it"
     if text.startswith(b"<"):
@@ -129,8 +131,6 @@ def kind_of(path):
         with zipfile.ZipFile(path) as file:
             ours = any(name.endswith("data.pkl") for name in file.namelist())
         return ("zip", "") if ours else ("a zip archive", "unpack it, and give the checkpoint inside")
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**30:
-        return "safetensors", ""
     if head.startswith(b"\x80"):
         return "torch's old format", ""
     return f"in no known format (it starts with {head[:8]!r})", again

@@ -6,10 +6,11 @@ import zipfile
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from test_official import LAYOUTS, SIZE, published, seeded
 
 from minijepa.official import load_official
+from minijepa.official_files import kind_of
 
 PATCH, TABLE = "patch_embed.proj.weight", "pos_embed"
 
@@ -302,6 +303,22 @@ def test_what_is_no_checkpoint_is_named(kind, suffix, tmp_path):
         path.write_bytes(make())
     with pytest.raises(ValueError, match=rf"(?s)jepa\{suffix}: .*({words})"):
         load_official(path)
+
+
+@pytest.mark.parametrize("first", [b" <", b" [", b" {", b"\n<", b"<!", b"{ "])
+def test_safetensors_whose_length_looks_like_a_text_are_safetensors(first, tmp_path):
+    """The file begins with the length of its header: 15,392 bytes are a space and a `<`, as in a web page."""
+    length = int.from_bytes(first, "little")
+    header = b'{"norm.weight":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+    path = tmp_path / "jepa.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + header.ljust(length) + bytes(8))
+    assert list(load_file(path)) == ["norm.weight"]  # safetensors reads it
+    assert kind_of(path) == ("safetensors", "")
+
+
+def test_a_text_with_a_brace_at_the_ninth_place_is_a_text(tmp_path):
+    (tmp_path / "config.json").write_text('{"abc": {"a": 1}}', encoding="utf-8")
+    assert kind_of(tmp_path / "config.json")[0] == "a text in JSON"
 
 
 def test_a_pointer_among_the_shards_of_a_folder_is_named(tmp_path):
