@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from minijepa.probes import KNNDuring, features, knn_probe, linear_probe, raw_pixels
+from minijepa.probes import KNNDuring, features, knn_probe, linear_probe, paired_error, raw_pixels
 from minijepa.vit import ViT
 
 
@@ -92,6 +92,44 @@ def test_knn_looks_at_directions_from_the_mean():
     assert knn_probe(x[:100], labels[:100], x[100:], labels[100:], k=5) == 1.0
 
 
+def pairs(both, only_a, only_b, neither):
+    """Two bool vectors with these counts of images, shuffled together."""
+    a = torch.tensor([1] * both + [1] * only_a + [0] * only_b + [0] * neither).bool()
+    b = torch.tensor([1] * both + [0] * only_a + [1] * only_b + [0] * neither).bool()
+    order = torch.randperm(len(a), generator=seeded(3))
+    return a[order], b[order]
+
+
+@pytest.mark.parametrize("counts", [(300, 60, 40, 100), (0, 9, 1, 0), (450, 3, 0, 47), (5, 0, 0, 5)])
+def test_paired_error_counts_the_images_that_only_one_gets_right(counts):
+    _, first, second, _ = counts
+    n = sum(counts)
+    expected = math.sqrt(((first + second) / n - ((first - second) / n) ** 2) / (n - 1))
+    a, b = pairs(*counts)
+    assert paired_error(a, b) == paired_error(b, a) == pytest.approx(expected, abs=1e-12)
+
+
+def test_paired_error_is_what_other_test_images_would_show():
+    """A bootstrap: draw the same images for both, again and again; no formula is in it."""
+    a, b = pairs(300, 60, 40, 100)
+    drawn = torch.randint(500, (20_000, 500), generator=seeded(4))
+    differences = a.double()[drawn].mean(dim=1) - b.double()[drawn].mean(dim=1)  # [20000]
+    assert paired_error(a, b) == pytest.approx(differences.std().item(), rel=0.03)
+    unpaired = math.sqrt(a.double().var().item() / 500 + b.double().var().item() / 500)
+    assert paired_error(a, b) < 0.8 * unpaired, "as if on different images"
+
+
+def test_paired_error_refuses_what_is_not_image_by_image():
+    right = torch.tensor([True, False, True])
+    with pytest.raises(TypeError, match="float32.*each=True"):
+        paired_error(right, torch.rand(3))
+    for other in (right[:2], right[:, None], right[:1]):
+        with pytest.raises(ValueError, match="the same images"):
+            paired_error(right, other)
+    with pytest.raises(ValueError, match="2 or more"):
+        paired_error(right[:1], right[:1])
+
+
 def fitted_accuracy(x, y, test, test_y, c):
     """The same convex problem solved to the end by torch's LBFGS in float64: it has only one answer."""
     mean, std = x.double().mean(dim=0), x.double().std(dim=0, correction=0)
@@ -119,6 +157,9 @@ def test_linear_probe_equals_the_converged_solution(c):
     expected = fitted_accuracy(x, y, test, test_y, c)
     assert 0.4 < expected < 0.95
     assert linear_probe(x, y, test, test_y, c=c) == pytest.approx(expected, abs=0.006)
+    each = linear_probe(x, y, test, test_y, c=c, each=True)
+    assert each.dtype == torch.bool and each.shape == test_y.shape
+    assert each.double().mean().item() == pytest.approx(linear_probe(x, y, test, test_y, c=c), abs=1e-12)
 
 
 def test_linear_probe_is_blind_to_scale_and_offset():

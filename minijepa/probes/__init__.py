@@ -14,7 +14,7 @@ from minijepa.probes.detection import Detections, average_precision, detection_p
 from minijepa.probes.finetune import fine_tune
 from minijepa.probes.frozen import TokenFeatures, features, raw_patches, raw_pixels, token_features
 from minijepa.probes.labels import label_order, low_shot
-from minijepa.probes.vectors import KNNDuring, knn_probe, linear_probe, ridge_probe
+from minijepa.probes.vectors import KNNDuring, knn_probe, linear_probe, paired_error, ridge_probe
 
 __all__ = [
     "features",
@@ -25,6 +25,7 @@ __all__ = [
     "knn_probe",
     "linear_probe",
     "ridge_probe",
+    "paired_error",
     "KNNDuring",
     "AttentiveProbe",
     "fit_attentive",

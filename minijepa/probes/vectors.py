@@ -27,10 +27,11 @@ def knn_probe(train, train_labels, test, test_labels, k=20, each=False):
     return torch.from_numpy(right) if each else float(right.mean())
 
 
-def linear_probe(train, train_labels, test, test_labels, c=1.0, max_iter=2000):
+def linear_probe(train, train_labels, test, test_labels, c=1.0, max_iter=2000, each=False):
     """Accuracy in [0, 1] of multinomial logistic regression on standardised features, trained to convergence.
 
     train: [N, D], test: [M, D]; labels: int64. c: inverse strength of the L2 penalty (scikit-learn's C).
+    each=True returns instead for each test image whether the answer is right, bool [M], as `knn_probe` does.
     Raises ValueError if all training labels are the same, RuntimeError if the solver stops at max_iter before it
     converged: such a score would compare solvers.
     """
@@ -46,7 +47,32 @@ def linear_probe(train, train_labels, test, test_labels, c=1.0, max_iter=2000):
         raise RuntimeError(
             f"the linear probe did not converge in max_iter = {max_iter} iterations: raise it or lower c"
         )
-    return float(probe.score(test.numpy(), test_labels.numpy()))
+    right = probe.predict(test.numpy()) == test_labels.numpy()  # [M]
+    return torch.from_numpy(right) if each else float(right.mean())
+
+
+def paired_error(right_a, right_b):
+    """The standard error of the difference of two accuracies on the same images, a float >= 0.
+
+    right_a, right_b: bool [M], M >= 2, whether each of two encoders is right on each image, in the same order.
+    With d = right_a - right_b in {-1, 0, 1} it is std(d) / sqrt(M). Images on which both are right or both wrong add
+    nothing to the difference: with n images that only the first gets right and m that only the second does (the counts
+    of McNemar's test) it is sqrt(((n + m) / M - ((n - m) / M)^2) / (M - 1)); 0 if there are none.
+    It is the luck of the test images alone, not that of the seed.
+    Raises TypeError if one of the two is not bool, ValueError if they are not two vectors of one length M >= 2.
+    Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages".
+    """
+    if right_a.dtype != torch.bool or right_b.dtype != torch.bool:
+        raise TypeError(
+            f"paired_error wants True or False per image, got {right_a.dtype} and {right_b.dtype}: "
+            "take knn_probe(..., each=True), not accuracies"
+        )
+    if right_a.shape != right_b.shape or right_a.ndim != 1 or len(right_a) < 2:
+        raise ValueError(
+            f"paired_error compares two vectors of one length, 2 or more, got {list(right_a.shape)} and "
+            f"{list(right_b.shape)}: score both encoders on the same images"
+        )
+    return ((right_a.double() - right_b.double()).std() / len(right_a) ** 0.5).item()
 
 
 def ridge_probe(train, train_values, test, test_values, penalty=10.0):
