@@ -13,7 +13,7 @@ from minijepa.checkpoint import holds_run
 from minijepa.settings import LARGEST_SEED
 from minijepa.vit import SIZES
 
-MODULE = ["python", "-m", "minijepa.train"]
+TORCHRUN = ["torchrun", "--standalone", "--local-addr=127.0.0.1"]
 
 
 def number(kind, least, most, above=False):
@@ -97,10 +97,17 @@ def best_device():
     return "mps" if torch.backends.mps.is_available() and not distributed.launched() else "cpu"
 
 
-def to_go_on(arguments, steps):
+def to_go_on(arguments, steps, team):
     """The command that goes on with this run of so many steps: every argument that was given, ready to be pasted."""
     given = {name: value for name, value in arguments.given.items() if name != "minutes"}
-    words = list(MODULE)
+    words = []
     for name, value in {**given, "resume": True, "steps": steps, "out": arguments.out}.items():
         words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return command(words, team)
+
+
+def command(words, team):
+    """What to paste to start this program on as many processes with these words, quoted as the system's shell asks."""
+    start = [*TORCHRUN, f"--nproc-per-node={team.size}"] if distributed.launched() else ["python"]
+    words = [*start, "-m", "minijepa.train", *words]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)

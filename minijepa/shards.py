@@ -14,10 +14,13 @@ def shard(model, device):
     Each process keeps 1/size of parameters, gradients and optimiser state, and gathers a transformer block's weights
     just before that block runs. For models that do not fit into one device; otherwise DDP moves less. The model may
     still lie on the CPU: block after block goes to `device`, takes rank 0's values, as in DDP, and is cut.
-    Teacher and encoder are cut alike, so the EMA works shard by shard. Raises RuntimeError for a single process.
+    Teacher and encoder are cut alike, so the EMA works shard by shard. Raises ValueError for a single process.
     """
     if not (dist.is_available() and dist.is_initialized()):
-        raise RuntimeError("shard=True cuts the model over processes, but there is one: start it with torchrun")
+        raise ValueError(
+            "shard=True cuts the model over several processes, but there is only one: leave out shard (--shard), or "
+            "start with `torchrun --standalone --local-addr=127.0.0.1 --nproc-per-node=2 -m minijepa.train ...`"
+        )
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 

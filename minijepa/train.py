@@ -24,7 +24,7 @@ import torch  # noqa: E402
 
 import minijepa  # noqa: E402
 from minijepa import distributed, plots, recipe, shards, threads  # noqa: E402
-from minijepa.arguments import parse_arguments, to_go_on  # noqa: E402
+from minijepa.arguments import command, parse_arguments, to_go_on  # noqa: E402
 from minijepa.checkpoint import holds_run  # noqa: E402
 from minijepa.console import print_any_name  # noqa: E402
 from minijepa.datasets import DataCorrupt, DataUnavailable, load  # noqa: E402
@@ -154,7 +154,7 @@ def learn(arguments, team, train, heldout, say):
     except KeyboardInterrupt as error:
         more = "no checkpoint was due yet, so nothing is lost but time"
         if holds_run(checkpoint):
-            more = f"go on from the last checkpoint with: {to_go_on(arguments, steps)}"
+            more = f"go on from the last checkpoint with: {to_go_on(arguments, steps, team)}"
         raise KeyboardInterrupt(more) from error
     except CannotWrite:
         if not arguments.shard and team.rank == 0:  # what was learned is still in memory, and needs less room
@@ -167,7 +167,7 @@ def learn(arguments, team, train, heldout, say):
         jepa = recipe.build(arguments.size, weight, arguments.seed).eval()  # on the CPU, and there it stays
         jepa.load_state_dict(weights)
     if history.interrupted:
-        say(f"stopped after {len(history.rows)} of {steps} steps; go on with: {to_go_on(arguments, steps)}")
+        say(f"stopped after {len(history.rows)} of {steps} steps; go on with: {to_go_on(arguments, steps, team)}")
     made_with = {**model, **{k: v for k, v in settings.items() if not callable(v)}}
     return jepa, random_init, history, made_with, steps, seconds
 
@@ -177,12 +177,12 @@ def keep_and_judge(arguments, team, words, train, heldout, jepa, random_init, hi
 
     train, heldout: ImageData with images [N, 3, H, W]; the rest is what `learn` returned.
     """
-    out, encoder, again = arguments.out, jepa.target_encoder, to_go_on(arguments, steps)
+    out, encoder, again = arguments.out, jepa.target_encoder, to_go_on(arguments, steps, team)
     save_encoder(out / "encoder.safetensors", encoder, arguments.size, train)
     labelled = train.subset(slice(0, arguments.labels))
     reasons, done = not_applicable(labelled), len(history.rows)
     metrics = {
-        "command": "python -m minijepa.train " + " ".join(words),
+        "command": command(words, team),
         "date": time.strftime("%Y-%m-%d"),
         "versions": {"minijepa": minijepa.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "hardware": hardware(arguments.device),

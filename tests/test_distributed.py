@@ -23,6 +23,7 @@ import torch.distributed as dist
 from PIL import Image
 
 from minijepa import distributed, process, settings, shards
+from minijepa.arguments import parse_arguments, to_go_on
 from minijepa.augment import crop_flip
 from minijepa.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.datasets import shapeworld
@@ -439,6 +440,19 @@ def words(tmp_path):
     return ["--data", str(images), "--batch-size", "8", "--device", "cpu"]
 
 
+def test_the_command_to_go_on_starts_as_many_processes(monkeypatch):
+    """`python` alone would go on with a run on one process, and could not read shards at all."""
+    for name, value in environment(3).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RANK", "0")
+    arguments = parse_arguments(["--data", "my pictures", "--shard", "--device", "cpu", "--out", "a run"])
+    start, rest = to_go_on(arguments, 7, distributed.Team(0, 3)).split(" -m minijepa.train ")
+    assert start == "torchrun --standalone --local-addr=127.0.0.1 --nproc-per-node=3"
+    assert "--resume" in rest and "--shard" in rest and "--steps 7" in rest
+    monkeypatch.delenv("RANK")
+    assert to_go_on(arguments, 7, distributed.Team()).startswith("python -m minijepa.train --data")
+
+
 @pytest.mark.parametrize("more", [[], ["--shard"]])
 def test_the_command_line_on_two_processes(more, words, together, tmp_path):
     """The same arguments, the same encoder, and one process that writes."""
@@ -448,6 +462,7 @@ def test_the_command_line_on_two_processes(more, words, together, tmp_path):
     assert run_cli([*words, "--out", str(tmp_path / "one")])["code"] == 0
     two, one = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("two", "one"))
     assert two["processes"] == 2 and one["processes"] == 1
+    assert two["command"].startswith("torchrun ") and one["command"].startswith("python -m minijepa.train --data")
     assert two["recipe"]["optimizer"] == ("adamw" if more else "muon")
     assert [row["loss"] for row in two["history"]] == pytest.approx([row["loss"] for row in one["history"]], rel=1e-4)
     for name, probe in one["probes"].items():
@@ -508,7 +523,7 @@ def test_alone_nothing_is_joined(monkeypatch):
     with distributed.session() as team:
         assert team == distributed.Team(0, 1) and not dist.is_initialized()
         assert team.mean(3) == 3 and team.any(True) and not team.any(False)
-    with pytest.raises(RuntimeError, match="torchrun"):
+    with pytest.raises(ValueError, match="torchrun"):
         shards.shard(build(), torch.device("cpu"))
 
 

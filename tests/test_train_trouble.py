@@ -243,6 +243,14 @@ def test_the_printed_command_goes_on_with_the_same_run(stopped):
     assert command[:3] == ["python", "-m", "minijepa.train"]
     assert train.main(command[3:]) == 0
     assert read(out)["steps"] == 6 and read(out)["recipe"]["weight"] == 0 and read(out)["seed"] == 3
+    assert shlex.split(read(out)["command"]) == command  # as it was given, spaces in names too
+
+
+def test_one_process_cannot_be_cut_in_shards_and_says_so(folder, tmp_path, capsys):
+    more = ["--steps", "2", "--shard", "--optimizer", "adamw"]
+    assert train.main(words(folder, tmp_path / "run", *more)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and "torchrun" in error and "--shard" in error
 
 
 @pytest.mark.parametrize(
