@@ -60,7 +60,7 @@ def test_python_is_a_minor_that_the_package_supports(project, conda):
 
 
 def skips(path):
-    """{package: [reason or None, ...]} of what a file of tests skips without; a reason may be a constant of the file."""
+    """{package: [reason or None, ...]} of what a file of tests skips without; a reason may be a constant there."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     constants = {node.targets[0].id: node.value for node in tree.body
                  if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)}  # fmt: skip
