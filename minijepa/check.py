@@ -233,5 +233,7 @@ def one_step(device):
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # a path may hold letters that a console cannot show
+    from minijepa.console import print_any_name
+
+    print_any_name()
     sys.exit(0 if report() else 1)

@@ -169,6 +169,14 @@ def test_without_pytorch_there_are_lines_and_no_trace(tmp_path):
     assert any("libtorch is broken" in line and "course.py setup" in line for line in failed)
 
 
+def test_a_name_that_the_console_lacks_is_written_as_its_number(tmp_path):
+    """As every command of the course does it, on both streams."""
+    (folder := tmp_path / "猫").mkdir()
+    (folder / "cifar-10-batches-bin").mkdir()
+    done = run_check(folder, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert r"\u732b" in done.stdout and "Traceback" not in done.stderr
+
+
 def test_the_exit_code_tells_whether_something_failed(tmp_path):
     done = run_check(tmp_path)
     failed = [line for line in done.stdout.splitlines() if line.startswith("[FAIL]")]
