@@ -152,7 +152,8 @@ def computing_threads():
         yield OK if enough else WARN, f"{fact}, as {', '.join(chosen)} asks for", remedy
     else:
         others = threads.busy_cores_now()
-        busy = others >= 0.5  # then at least one thread would wait for somebody else's turn to end
+        most = threads.current.ceiling if threads.current else threads.allowed()  # often half the cores, one of a pair
+        busy = others > os.cpu_count() - most + 0.5  # then `Threads` leaves one out, lest it wait for somebody's turn
         remedy = "close what is not needed; the course computes with the cores that are free" if busy else ""
         yield WARN if busy else OK, f"{fact}; other programs keep {others:.1f} cores busy", remedy
     if threads.in_time:
@@ -232,5 +233,7 @@ def one_step(device):
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # a path may hold letters that a console cannot show
+    from minijepa.console import print_any_name
+
+    print_any_name()
     sys.exit(0 if report() else 1)

@@ -4,7 +4,6 @@ One file, written by rank 0, which any number of processes can go on from. A mod
 has a folder instead, into which each process writes its shards; it too can be read by another number of processes.
 """
 
-import os
 import pickle
 import shutil
 import warnings
@@ -129,14 +128,17 @@ def save_shards(path, model, optimizers, rest, team):
     folder = path / name[0]
     try:
         dcp.save(states_of(model, optimizers), checkpoint_id=folder)
+        if team.rank == 0:
+            write(folder / "rest.pt", rest)
+            with whole_file(path / "latest") as file:
+                file.write(folder.name.encode("ascii"))
+    except CannotWrite:  # there was room for the shards, and for no more
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except (dcp.api.CheckpointException, OSError) as error:  # on all processes, whichever met it
         shutil.rmtree(folder, ignore_errors=True)
         raise CannotWrite(f"{folder} cannot be written ({last_line(error)}): make room for it, and resume") from error
     if team.rank == 0:
-        write(folder / "rest.pt", rest)
-        part = path / "latest.part"
-        part.write_text(folder.name, encoding="ascii")
-        os.replace(part, path / "latest")
         for older in path.glob("step-*"):
             if older != folder:
                 shutil.rmtree(older)

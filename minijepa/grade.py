@@ -7,7 +7,8 @@ Each submission is put together anew: given code and checks come from the soluti
 restored, and hidden tests run), answers and added cells from the submission. It runs in a kernel of its own, in an
 empty temporary folder, with limits of time and memory for each cell. A cell that fails costs its own marks alone: later
 cells still run, after a crash in a fresh kernel that replays the cells before. A check that fails is tried once more by
-itself, with what its answer needs and without whatever else the notebook does. Answers in words wait for a reader.
+itself, with what its answer needs and without whatever else the notebook does. That costs the start of another kernel,
+and for an answer that never ends the limit (`--seconds`) a second time. Answers in words wait for a reader.
 
 What this does NOT protect against. The submission's code runs as you: it can read and delete what you can, use the
 network, start processes, and edit this package on disk. It shares the kernel with the checks, so it can replace them in

@@ -48,17 +48,19 @@ def claim(folder, team):
 
     The lock belongs to the process, not to the file: it ends with the process, however that ends, so the lock of a
     dead run is in nobody's way. team: of several processes, the first one claims the folder for all.
+    Folders that were made for it are removed again if they stay empty.
     Raises OSError, on all processes, if nothing can be written there or another run is at work.
     """
-    lock, problem = None, None
-    if team.rank == 0:
-        try:
-            lock = take_lock(Path(folder))
-        except OSError as error:
-            problem = error
-    if team.any(problem is not None):
-        raise problem or OSError(f"{folder} cannot be used: see what the first process says")
+    lock, problem, made = None, None, []
     try:
+        if team.rank == 0:
+            made = [each for each in (Path(folder), *Path(folder).parents) if not os.path.exists(each)]
+            try:
+                lock = take_lock(Path(folder))
+            except OSError as error:
+                problem = error
+        if team.any(problem is not None):
+            raise problem or OSError(f"{folder} cannot be used: see what the first process says")
         yield
     finally:
         if lock:
@@ -68,6 +70,9 @@ def claim(folder, team):
             if os.name == "nt":
                 with suppress(OSError):
                     (Path(folder) / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # the first one that is not empty ends it
+            for each in made:
+                each.rmdir()
 
 
 def take_lock(folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from minijepa import check
+from minijepa import check, threads
 
 REPO = Path(__file__).parents[1]
 
@@ -92,6 +92,25 @@ def test_pip_and_conda_mixed_is_a_warning(monkeypatch):
     assert levels(check.mixture()) == ["[WARN]"]
 
 
+# --- the machine ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cores", "most", "others", "level"),
+    [(16, 8, 1.0, "[OK]"), (16, 8, 8.4, "[OK]"), (16, 8, 8.6, "[WARN]"), (2, 2, 0.4, "[OK]"), (2, 2, 1.0, "[WARN]")],
+)
+def test_other_programs_are_a_warning_where_they_take_cores_that_are_ours(cores, most, others, level, monkeypatch):
+    for name in threads.OWN_NUMBER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(threads, "busy_cores_now", lambda: others)
+    for current, allowed in ((None, most), (threads.Threads(most), cores)):
+        monkeypatch.setattr(threads, "current", current)
+        monkeypatch.setattr(threads, "allowed", lambda allowed=allowed: allowed)
+        level_now, fact, remedy = next(check.computing_threads())
+        assert level_now == level and f"{others:.1f} cores busy" in fact and bool(remedy) == (level == "[WARN]")
+
+
 # --- the report -------------------------------------------------------------------------------------------
 
 
@@ -148,6 +167,14 @@ def test_without_pytorch_there_are_lines_and_no_trace(tmp_path):
     assert sys.executable in done.stdout  # the facts that need no PyTorch are there
     failed = [line for line in done.stdout.splitlines() if line.startswith("[FAIL]")]
     assert any("libtorch is broken" in line and "course.py setup" in line for line in failed)
+
+
+def test_a_name_that_the_console_lacks_is_written_as_its_number(tmp_path):
+    """As every command of the course does it, on both streams."""
+    (folder := tmp_path / "猫").mkdir()
+    (folder / "cifar-10-batches-bin").mkdir()
+    done = run_check(folder, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert r"\u732b" in done.stdout and "Traceback" not in done.stderr
 
 
 def test_the_exit_code_tells_whether_something_failed(tmp_path):

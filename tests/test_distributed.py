@@ -412,6 +412,26 @@ def test_shards_that_find_no_room_leave_nothing_and_say_so(group_of_one, tmp_pat
     assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["latest", "step-00000004"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full stands for a full disk, and there is none")
+@pytest.mark.parametrize("name", ["latest", "step-00000009/rest.pt"])
+def test_a_disk_that_is_full_after_the_shards_leaves_the_last_run(name, group_of_one, tmp_path, monkeypatch):
+    """A `.part` that leads to /dev/full: all that is written there meets a full disk."""
+    import torch.distributed.checkpoint as dcp
+
+    run(shard=True, checkpoint=tmp_path / "run", steps=4, save_every=2)
+    model, save = build(), dcp.save
+    shards.shard(model, torch.device("cpu"))
+
+    def then_full(*what, **how):
+        save(*what, **how)
+        (tmp_path / "run" / f"{name}.part").symlink_to("/dev/full")
+
+    monkeypatch.setattr(dcp, "save", then_full)
+    with pytest.raises(CannotWrite, match=rf"{name} cannot be written \(No space left.*make room"):
+        save_checkpoint(tmp_path / "run", model, make_optimizers(model, 1e-3), {}, [{}] * 9)
+    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["latest", "step-00000004"]
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

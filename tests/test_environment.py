@@ -1,5 +1,6 @@
 """environment.yml, for conda, must ask for what pyproject.toml asks for, and for nothing from elsewhere."""
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -56,3 +57,25 @@ def test_python_is_a_minor_that_the_package_supports(project, conda):
     minor = re.fullmatch(r"python=(3\.\d+)", python)
     assert minor, f"{python} should pin a minor version, as in python=3.12"
     assert f"Programming Language :: Python :: {minor[1]}" in project["classifiers"]
+
+
+def skips(path):
+    """{package: [reason or None, ...]} of what a file of tests skips without; a reason may be a constant there."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    constants = {node.targets[0].id: node.value for node in tree.body
+                 if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)}  # fmt: skip
+    found = {}
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "importorskip":
+            reason = {each.arg: each.value for each in call.keywords}.get("reason")
+            reason = constants[reason.id] if isinstance(reason, ast.Name) else reason
+            found.setdefault(ast.literal_eval(call.args[0]), []).append(reason and ast.literal_eval(reason))
+    return found
+
+
+def test_whoever_lacks_a_package_of_the_oracles_reads_how_to_have_it(project):
+    optional = requirements(project["optional-dependencies"]["oracles"])
+    seen = {(name, reason) for path in (REPO / "tests").glob("*.py") for name, reasons in skips(path).items()
+            for reason in reasons if name in optional}  # fmt: skip
+    assert {name for name, _ in seen} == set(optional)
+    assert [name for name, reason in seen if "`make test` installs it" not in (reason or "")] == []

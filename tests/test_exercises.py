@@ -18,6 +18,7 @@ REPO = Path(__file__).parents[1]
 SOLUTIONS = sorted((REPO / "solutions").glob("*/*.ipynb"))
 EXERCISES = [REPO / "exercises" / path.relative_to(REPO / "solutions") for path in SOLUTIONS]
 pytestmark = pytest.mark.assignments
+WITHOUT_NBGRADER = "compares with nbgrader; `make test` installs it where it can be had, or pip install -e '.[oracles]'"
 
 spec = importlib.util.spec_from_file_location("make_exercises", REPO / "tools" / "make_exercises.py")
 make_exercises = importlib.util.module_from_spec(spec)
@@ -244,7 +245,7 @@ def test_the_generator_refuses_what_would_leak(source, flags):
 
 def nbgrader(course, *arguments):
     """Run nbgrader in a course folder; its own helpers must be on the path."""
-    pytest.importorskip("nbgrader")
+    pytest.importorskip("nbgrader", reason=WITHOUT_NBGRADER)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = dict(os.environ, PATH=path, JUPYTER_PREFER_ENV_PATH="1", PYTHONPATH=str(REPO))
     command = [sys.executable, "-c", "from nbgrader.apps.nbgraderapp import main; main()", *arguments]
@@ -263,7 +264,7 @@ def course_in(folder):
 
 
 def test_nbgrader_makes_the_same_exercises(tmp_path):
-    pytest.importorskip("nbgrader", reason="optional: pip install nbgrader")
+    pytest.importorskip("nbgrader", reason=WITHOUT_NBGRADER)
     course = course_in(tmp_path)
     for solution, exercise in make_exercises.pairs():
         nbgrader(course, "generate_assignment", solution.parent.name, "--no-db")
@@ -272,7 +273,7 @@ def test_nbgrader_makes_the_same_exercises(tmp_path):
 
 
 def test_nbgrader_marks_perfect_blank_and_wrong_as_expected(tmp_path):
-    pytest.importorskip("nbgrader", reason="optional: pip install nbgrader")
+    pytest.importorskip("nbgrader", reason=WITHOUT_NBGRADER)
     from nbgrader.api import Gradebook
 
     course, name = course_in(tmp_path), "03_masks"
@@ -297,7 +298,7 @@ def test_nbgrader_marks_perfect_blank_and_wrong_as_expected(tmp_path):
 
 def test_where_nbgrader_and_ours_differ_is_as_the_page_says(tmp_path):
     """quit() costs a whole notebook there, a cell that stands twice the whole batch; here neither costs a mark."""
-    pytest.importorskip("nbgrader", reason="optional: pip install nbgrader")
+    pytest.importorskip("nbgrader", reason=WITHOUT_NBGRADER)
     from nbgrader.api import Gradebook
 
     from minijepa.grade import mark, read_sources

@@ -29,14 +29,11 @@ def test_orthogonalise_is_blind_to_scale_and_treats_each_matrix_alone():
 
 @pytest.mark.parametrize("shape", [(12, 12), (36, 12), (12, 48)])
 def test_the_same_steps_as_pytorch(shape):
-    theirs = getattr(torch.optim, "Muon", None)
-    if theirs is None:
-        pytest.skip("this PyTorch has no torch.optim.Muon (2.9 brought it)")
     generator = torch.Generator().manual_seed(2)
     start, grads = torch.randn(shape, generator=generator), torch.randn(6, *shape, generator=generator)
     ours, other = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
     settings = dict(lr=0.02, weight_decay=0.3, momentum=0.9)
-    optimizers = Muon([ours], **settings), theirs([other], **settings, adjust_lr_fn="match_rms_adamw")
+    optimizers = Muon([ours], **settings), torch.optim.Muon([other], **settings, adjust_lr_fn="match_rms_adamw")
     for grad in grads:
         for parameter, optimizer in zip((ours, other), optimizers, strict=True):
             parameter.grad = grad.clone()

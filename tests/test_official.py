@@ -18,6 +18,9 @@ from minijepa.vit import ViT, gather_tokens
 
 SIZE = dict(dim=48, depth=2, heads=2)
 PREDICTOR = dict(width=24, depth=2, heads=2)
+WITHOUT_TRANSFORMERS = (
+    "compares with transformers; `make test` installs it where it can be had, or pip install -e '.[oracles]'"
+)
 
 
 def seeded(seed):
@@ -220,7 +223,7 @@ def test_nothing_but_tensors_is_unpickled(tmp_path):
 
 
 def hugging_face(name, folder, **config):
-    transformers = pytest.importorskip("transformers")
+    transformers = pytest.importorskip("transformers", reason=WITHOUT_TRANSFORMERS)
     torch.manual_seed(0)
     made = getattr(transformers, f"{name}Config")(**config)
     model = shaken(getattr(transformers, f"{name}Model")(made), 3)

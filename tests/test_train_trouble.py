@@ -143,6 +143,15 @@ def test_a_file_in_place_of_the_folder_is_seen_before_the_training(folder, tmp_p
     assert (tmp_path / "notes").read_text(encoding="utf-8") == "mine"
 
 
+def test_a_run_that_wrote_nothing_leaves_no_empty_folder(tmp_path, capsys):
+    """Those that it made; what was there before stays."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for out in (tmp_path / "new" / "run", mine / "run", mine):
+        assert train.main(words(tmp_path / "no images", out, "--steps", "2")) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"] and not list(mine.iterdir())
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_a_folder_that_takes_no_file_is_seen_before_the_training(number, folder, tmp_path, monkeypatch, capsys):
     """Read-only, or full: whoever is root may write anywhere, so the refusal is played."""

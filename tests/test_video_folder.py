@@ -11,6 +11,8 @@ from PIL import Image
 from minijepa.datasets.images import DataCorrupt
 from minijepa.datasets.video_folder import video_folder
 
+WITHOUT_AV = "reads videos with PyAV; `make test` installs it where it can be had, or pip install -e '.[oracles]'"
+
 
 def frame(value, size=(40, 32)):
     """A flat grey picture: its value says which frame it is."""
@@ -75,7 +77,7 @@ def test_the_centre_of_the_frame_is_kept(tmp_path):
 
 
 def test_videos(tmp_path):
-    av = pytest.importorskip("av")
+    av = pytest.importorskip("av", reason=WITHOUT_AV)
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
@@ -107,7 +109,7 @@ def test_broken_files_are_named(tmp_path):
 
 
 def test_a_broken_video_is_named(tmp_path):
-    pytest.importorskip("av")
+    pytest.importorskip("av", reason=WITHOUT_AV)
     (tmp_path / "a.mp4").write_bytes(b"no video at all")
     with pytest.raises(DataCorrupt, match=r"a\.mp4"):
         video_folder(tmp_path)
@@ -145,7 +147,7 @@ SHOWN = {
 
 def write_video(path, picture, count=2, matrix=None):
     """An mp4 of one picture [H, W, 3]; its display matrix is put where ISO 14496-12 has it, in the track's header."""
-    av = pytest.importorskip("av")
+    av = pytest.importorskip("av", reason=WITHOUT_AV)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "yuv420p"
@@ -174,7 +176,7 @@ def test_a_video_is_turned_as_a_player_turns_it(tmp_path, matrix):
 
 
 def test_sound_alone_is_named(tmp_path):
-    av = pytest.importorskip("av")
+    av = pytest.importorskip("av", reason=WITHOUT_AV)
     with av.open(str(tmp_path / "talk.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=16_000)
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")

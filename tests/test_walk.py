@@ -194,7 +194,27 @@ def test_earlier_runs_are_not_read(tmp_path, kind, line, mark):
             picture(3).save(run / f"{name}.png")
             kind.write(run / f"{name}{'-' if kind is FrameFolders else ''}", 3)
     assert kind.read(tmp_path)[:3] == (("a", "b"), [0, 1], [1, 2])
-    assert "1 folder of an earlier run (mine)" in line()
+    said = line()
+    assert "1 folder of a run (mine)" in said and f"no {kind.what} in" not in said
+
+
+def test_the_folder_of_the_run_that_asks_is_no_class_without_images(tmp_path, kind, line):
+    """`--data .` writes into runs/NAME-seed0, where so far only the lock lies."""
+    kind.write(tmp_path / "a" / "1", 1)
+    (tmp_path / "empty" / "deep").mkdir(parents=True)
+    for folder in ("runs/mine", "other/runs/yours"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "run.lock").write_text("process 1 on laptop", encoding="utf-8")
+    kind.read(tmp_path)
+    said = line()
+    assert said.endswith(f"; no {kind.what} in empty; left out: 1 folder of a run (yours), 1 folder of a run (mine)")
+
+
+def test_the_lock_of_a_run_among_the_images_is_not_counted(tmp_path, line):
+    Images.write(tmp_path / "1", 1)
+    (tmp_path / "run.lock").write_text("process 1 on laptop", encoding="utf-8")
+    Images.read(tmp_path)
+    assert "left out" not in line()
 
 
 def test_a_run_written_among_the_images_is_not_read(tmp_path, line):

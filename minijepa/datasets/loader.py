@@ -26,7 +26,9 @@ class LoaderData:
     `crop_flip`, made here by torchvision's v2 transforms before the image is made smaller, so give `fit` augment=None.
     seed: the crop of an image is a function of seed, step and image, so a run repeats, can be resumed, and is the same
     on any number of processes. mean, std: the constants of `floats`.
-    Prints the line that `image_folder` prints, and raises ValueError and DataCorrupt as it does.
+    Prints the line that `image_folder` prints, and raises ValueError for the same folders. An image is looked at when
+    it is read: one that cannot be decoded raises DataCorrupt then, and one that is one colour throughout gives a
+    warning with its name, from each process that reads it (`image_folder` counts them, and refuses a whole set of one).
     """
 
     def __init__(self, path, size=224, workers=4, scale=(0.3, 1.0), aspect=(0.75, 4 / 3), flip=True, seed=0,

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minijepa.distributed import Team
+from minijepa.run_folder import LOCK
 
 # What systems, cameras and network drives leave in folders; names that begin with a dot are left out as well.
 CLUTTER = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information"}
 CLUTTER |= {"thumbs.db", "desktop.ini"}
-# A folder with one of these is the --out of an earlier run, and these are the pictures that a run draws there.
-RUN, RUN_PICTURES = ("metrics.json", "encoder.safetensors", "checkpoint.pt"), {"curves.png", "patches.png"}
+# A folder with one of these is the --out of a run, and these are the pictures that a run draws there.
+RUN, RUN_PICTURES = ("metrics.json", "encoder.safetensors", "checkpoint.pt", LOCK), {"curves.png", "patches.png"}
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 PARTS |= {"test": "test", "testing": "test"}
 
@@ -51,7 +52,7 @@ def natural(name: str) -> tuple:
 def walk(path: Path, what: str, suffixes: set[str], is_item=lambda folder: False) -> Found:
     """Find the files of a data set below a folder.
 
-    Left out are hidden names, what systems leave behind, folders of earlier runs, and files of other suffixes. Links
+    Left out are hidden names, what systems leave behind, folders of runs, and files of other suffixes. Links
     are followed, but not back to a folder above. A folder whose only content is one other folder stands for that one.
     If there are folders train and val (or validation, or test), only those count: train is learned from, val is held
     out, and test too where there is no val.
@@ -95,7 +96,10 @@ def walk(path: Path, what: str, suffixes: set[str], is_item=lambda folder: False
 
 
 def announce(summary: str) -> None:
-    """Print a line, on the first process of a run alone; a console that lacks a letter gets its number instead."""
+    """Print a line, on the first process of a run alone; a console that lacks a letter gets its number instead.
+
+    The course's commands see to that themselves (minijepa.console); here it is for whoever calls us from a program.
+    """
     if Team.current().rank == 0:
         try:
             print(summary)
@@ -105,12 +109,13 @@ def announce(summary: str) -> None:
 
 @dataclass
 class _Node:
-    """A folder and what lies in it: data, folders with data below them, and the names of folders without."""
+    """A folder and what lies in it: data, folders with data below them, the names of folders without; runs below it."""
 
     path: Path
     items: list[Path] = field(default_factory=list)
     folders: list[_Node] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    runs: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.items or self.folders)
@@ -133,12 +138,19 @@ def _scan(folder: Path, suffixes, is_item, above: set[str], left_out: Counter) -
             if real in above:
                 left_out["links back to a folder above"] += 1
             elif any((path / name).exists() for name in RUN):
-                left_out[f"folder of an earlier run ({path.name})"] += 1
+                left_out[f"folder of a run ({path.name})"] += 1
+                node.runs = True
             elif is_item(path):
                 node.items.append(path)
             else:
                 child = _scan(path, suffixes, is_item, above | {real}, left_out)
-                node.folders.append(child) if child else node.empty.append(path.name)
+                node.runs = node.runs or child.runs
+                if child:
+                    node.folders.append(child)
+                elif not child.runs:  # a folder for runs is no class that lacks its images
+                    node.empty.append(path.name)
+        elif path.name == LOCK:
+            pass  # of the run that asks
         elif run and path.name in RUN_PICTURES:
             left_out["pictures of an earlier run"] += 1
         elif suffix not in suffixes:
