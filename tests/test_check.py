@@ -102,9 +102,9 @@ def test_pip_and_conda_mixed_is_a_warning(monkeypatch):
 def test_other_programs_are_a_warning_where_they_take_cores_that_are_ours(cores, most, others, level, monkeypatch):
     for name in threads.OWN_NUMBER:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(threads, "reading", lambda: (0.0, 0.0, 0.0, cores))
     monkeypatch.setattr(threads, "busy_cores_now", lambda: others)
-    for current, allowed in ((None, most), (threads.Threads(most), cores)):
+    for current, allowed in ((None, most), (threads.Threads(most, most), cores)):
         monkeypatch.setattr(threads, "current", current)
         monkeypatch.setattr(threads, "allowed", lambda allowed=allowed: allowed)
         level_now, fact, remedy = next(check.computing_threads())
