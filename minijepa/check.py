@@ -153,7 +153,7 @@ def computing_threads():
     else:
         others = threads.busy_cores_now()
         most = threads.current.ceiling if threads.current else threads.allowed()  # often half the cores, one of a pair
-        busy = others > threads.reading()[3] - most + 0.5  # then `Threads` leaves one out, lest it wait for somebody's turn
+        busy = others > threads.reading()[3] - most + 0.5  # then one thread is left out
         remedy = "close what is not needed; the course computes with the cores that are free" if busy else ""
         yield WARN if busy else OK, f"{fact}; other programs keep {others:.1f} cores busy", remedy
     if threads.in_time:
