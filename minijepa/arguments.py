@@ -13,7 +13,7 @@ from minijepa.checkpoint import holds_run
 from minijepa.settings import LARGEST_SEED
 from minijepa.vit import SIZES
 
-TORCHRUN = ["torchrun", "--standalone", "--local-addr=127.0.0.1"]
+TORCHRUN = "torchrun --standalone --local-addr=127.0.0.1 --nproc-per-node={}"
 
 
 def number(kind, least, most, above=False):
@@ -108,6 +108,6 @@ def to_go_on(arguments, steps, team):
 
 def command(words, team):
     """What to paste to start this program on as many processes with these words, quoted as the system's shell asks."""
-    start = [*TORCHRUN, f"--nproc-per-node={team.size}"] if distributed.launched() else ["python"]
-    words = [*start, "-m", "minijepa.train", *words]
+    start = TORCHRUN.format(team.size) if distributed.launched() else "python"
+    words = [*start.split(), "-m", "minijepa.train", *words]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
