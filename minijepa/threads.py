@@ -20,7 +20,7 @@ from pathlib import Path
 
 OWN_NUMBER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC")
 OWN_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
-ROUNDS = 10_000  # of waiting awake, about 0.5 ms: bridges the gaps inside a training step, not another program's turn
+ROUNDS = 100_000  # of waiting awake, some 5 ms: bridges the gaps inside a training step, not long turns of others
 MILLISECONDS = 1  # the same for the other runtimes, whose older versions count in whole milliseconds
 WINDOW = (2.0, 20.0)  # seconds over which the load is averaged; older readings say nothing about now
 SAMPLE = 0.15  # seconds of looking where there is no such reading
