@@ -157,7 +157,7 @@ def fresh(path, name):
 
 
 def load_shards(folder, model, optimizers):
-    """Read what this process needs, from whoever wrote it."""
+    """Read what this process needs, whichever process wrote it."""
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
 

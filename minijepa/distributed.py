@@ -2,7 +2,7 @@
 
     torchrun --standalone --local-addr=127.0.0.1 --nproc-per-node=2 -m minijepa.train --data cifar10 --steps 1000
 
---local-addr: by its own name a laptop that has left its network cannot find itself, and torchrun would wait for ever.
+--local-addr: by its own name a laptop that has left its network cannot find itself, and torchrun would wait forever.
 One process per GPU (or, to learn, several on the CPU); each holds the model and computes its part of every batch.
 `fit` keeps to one rule, from which the rest follows: **all processes draw the same batch, crops and masks from the
 generator of the step, and each takes its own rows of them.** So N processes together see what one alone would have

@@ -66,7 +66,7 @@ class Sandbox:
         self.execute(SET_LIMITS.format(bytes=size, file=100 * 2**20))
         for code in self.before:
             if self.execute(code)[0] not in ("ok", "error"):
-                self.stop()  # it went well the first time; do not try for ever
+                self.stop()  # it went well the first time; do not try forever
                 self.before = []
                 return self.start()
 

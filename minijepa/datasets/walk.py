@@ -98,7 +98,7 @@ def walk(path: Path, what: str, suffixes: set[str], is_item=lambda folder: False
 def announce(summary: str) -> None:
     """Print a line, on the first process of a run alone; a console that lacks a letter gets its number instead.
 
-    The course's commands see to that themselves (minijepa.console); here it is for whoever calls us from a program.
+    The course's commands see to that themselves (minijepa.console); here it is for programs that call this function.
     """
     if Team.current().rank == 0:
         try:
