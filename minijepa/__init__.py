@@ -5,21 +5,21 @@ The names below are in the order in which the course meets them; each comes from
 
 import sys
 
-from minijepa import threads
+from minijepa.machine import threads
 
 threads.in_time = threads.wait_briefly()  # before anything below loads torch
 try:
     from minijepa.positions import rotate, rotation, sincos, sincos_1d, sincos_2d, sincos_3d
     from minijepa.vit import SIZES, ViT, count_parameters, gather_tokens, pool
     from minijepa.masking import Masks, MaskSets, block_masks, random_masks
-    from minijepa.masking3d import causal_masks, random_tubelets, random_tubes, tube_masks
+    from minijepa.masking import causal_masks, random_tubelets, random_tubes, tube_masks
     from minijepa.predictor import Predictor
     from minijepa.ema import EMATeacher, half_life, momentum_schedule
     from minijepa.losses import cosine, l1, l2, sigreg, smooth_l1, variance_covariance, vicreg
-    from minijepa.jepa import JEPA, JEPAOutput, PixelTeacher
-    from minijepa.augment import crop_flip
+    from minijepa.jepa import JEPA, JEPAOutput
+    from minijepa.family import PixelTeacher
     from minijepa.collapse import content_share, lidar, position_std, rankme, token_std
-    from minijepa.monitors import Diagnosis, DiagnoseDuring, diagnose, diagnose_tokens
+    from minijepa.diagnosis import Diagnosis, DiagnoseDuring, diagnose, diagnose_tokens
     from minijepa.energy import energy_landscape, pair_energies, separation, surprise_maps
     from minijepa.datasets import (
         ClipData,
@@ -28,6 +28,7 @@ try:
         ImageData,
         cifar10,
         course_data,
+        crop_flip,
         image_folder,
         moving_digits,
         moving_shapes,
@@ -36,10 +37,9 @@ try:
         shuffle_frames,
         video_folder,
     )
-    from minijepa.muon import Muon
-    from minijepa.training import History, TrainingDiverged, fit
-    from minijepa.official import Pretrained, load_official
-    from minijepa.encoders import Shipped, WeightsCorrupt, load_pretrained
+    from minijepa.training import History, Muon, TrainingDiverged, distributed, fit, recipe
+    from minijepa.family.official import Pretrained, load_official
+    from minijepa.family.shipped import Shipped, WeightsCorrupt, load_pretrained
     from minijepa.probes import (
         KNNDuring,
         TokenFeatures,

@@ -138,10 +138,10 @@ def machine():
 
 
 def computing_threads():
-    """How many threads compute, of how many cores, beside what; and how long they wait awake (minijepa.threads)."""
+    """How many threads compute, of how many cores, beside what; and how long they wait (machine.threads)."""
     import torch
 
-    from minijepa import threads
+    from minijepa.machine import threads
 
     chosen = [f"{name}={os.environ[name]}" for name in threads.OWN_NUMBER if os.environ.get(name)]
     number = torch.get_num_threads()
@@ -173,8 +173,9 @@ def best_device():
 
 def data():
     """Which images are there. CIFAR-10 is read in full, so that a damaged copy is found here first."""
-    from minijepa.datasets import DataCorrupt, cifar10, find_cifar10, shapeworld
+    from minijepa.datasets import DataCorrupt, cifar10, find_cifar10
     from minijepa.datasets.cifar import places
+    from minijepa.datasets.shapes import shapeworld
 
     folder = find_cifar10()
     if folder is None:
@@ -214,7 +215,7 @@ def one_step(device):
     import torch
 
     from minijepa import JEPA, Predictor, ViT, block_masks
-    from minijepa.datasets import shapeworld
+    from minijepa.datasets.shapes import shapeworld
 
     images = shapeworld(8, seed=0).floats(device=device)  # [8, 3, 32, 32]
     with torch.random.fork_rng(devices=[]):
@@ -233,7 +234,7 @@ def one_step(device):
 
 
 if __name__ == "__main__":
-    from minijepa.console import print_any_name
+    from minijepa.machine.console import print_any_name
 
     print_any_name()
     sys.exit(0 if report() else 1)

@@ -1,4 +1,4 @@
-"""Has the representation collapsed? The measures; `minijepa.monitors` takes them all at once and gives a verdict.
+"""Has the representation collapsed? The measures; `minijepa.diagnosis` takes them all at once and gives a verdict.
 
 The loss cannot tell: a teacher that maps every image to the same vectors is predicted perfectly. What must stay
 alive is the difference between *images*. Looking over the tokens of one image misses the most deceptive collapse,
@@ -71,7 +71,7 @@ def rankme(features, centred=False, eps=1e-7):
     features: [B, D], one vector per image. p_k = s_k / sum s + eps, RankMe = exp(-sum p_k log p_k).
     centred=False is RankMe as published: s are the singular values of the features as they are. What all images share
     is then one long axis: a constant plus tiny noise scores 1, but so do healthy features with a large mean.
-    centred=True takes the mean over images away first, and `minijepa.monitors` judges by that; the same constant plus
+    centred=True takes the mean over images away first, and `minijepa.diagnosis` judges by that; the same constant plus
     noise scores near D.
     Both ignore scale: tiny noise around zero scores near D either way, so read a standard deviation with it.
     Source: Garrido et al. 2022 (arXiv:2210.02885, section 3), which does not centre.

@@ -50,7 +50,7 @@ class EMATeacher(nn.Module):
 
 
 def tensors_of(module):
-    """The parameters as plain tensors; of a sharded module (minijepa.shards) the shards of this process."""
+    """The parameters as plain tensors; of a sharded module (minijepa.training.fsdp) the shards of this process."""
     return [p.to_local() if hasattr(p, "to_local") else p for p in module.parameters()]
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import torch
 
-from minijepa.masking import Masks
+from minijepa.masking.sampling import Masks
 from minijepa.vit import gather_tokens
 
 # scikit-learn is imported inside the function: it would double the time of `import minijepa`

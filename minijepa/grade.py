@@ -24,10 +24,10 @@ from pathlib import Path
 
 import nbformat
 
-from minijepa.console import print_any_name
-from minijepa.grade_alone import needed
-from minijepa.grade_cells import UNANSWERED, assemble, duplicates, names, read_submission, with_names
-from minijepa.grade_kernel import Limits, Sandbox
+from minijepa.checks.grading.alone import needed
+from minijepa.checks.grading.cells import UNANSWERED, assemble, duplicates, names, read_submission, with_names
+from minijepa.checks.grading.kernel import Limits, Sandbox
+from minijepa.machine.console import print_any_name
 
 SOLUTIONS = Path(__file__).resolve().parents[1] / "solutions"
 

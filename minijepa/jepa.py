@@ -17,7 +17,7 @@ from torch import nn
 
 from minijepa.ema import EMATeacher
 from minijepa.losses import smooth_l1, variance_covariance
-from minijepa.masking import Masks
+from minijepa.masking.sampling import Masks
 from minijepa.vit import gather_tokens, pool
 
 
@@ -103,25 +103,3 @@ class JEPA(nn.Module):
     def target_encoder(self):
         """The encoder to keep: the teacher's if it has one (smoother, the paper's choice), else the trained one."""
         return getattr(self.teacher, "encoder", self.encoder)
-
-
-class PixelTeacher(nn.Module):
-    """MAE's box: the targets are the pixels of each patch, normalised per patch; there is nothing to update.
-
-    encoder: only its way of cutting patches is used. Source: MAE (arXiv:2111.06377, section 3, "reconstruction
-    target" with normalised pixels). The predictor needs out_dim = `self.dim` values per patch.
-    """
-
-    def __init__(self, encoder):
-        super().__init__()
-        self.patches = encoder.patch_embed.patches
-        self.dim = encoder.patch_embed.proj.in_features
-
-    @torch.no_grad()
-    def forward(self, x):
-        """x: [B, C, H, W] -> [B, N, values]; each patch has mean 0 and variance 1."""
-        y = self.patches(x)
-        return (y - y.mean(dim=-1, keepdim=True)) / (y.var(dim=-1, keepdim=True) + 1e-6).sqrt()
-
-    def update(self, encoder, momentum):
-        """Pixels do not learn."""

@@ -23,17 +23,21 @@ matplotlib.use("Agg")  # pictures go to files; no window is needed
 import torch  # noqa: E402
 
 import minijepa  # noqa: E402
-from minijepa import distributed, plots, recipe, shards, threads  # noqa: E402
-from minijepa.arguments import command, parse_arguments, to_go_on  # noqa: E402
-from minijepa.checkpoint import holds_run  # noqa: E402
-from minijepa.console import print_any_name  # noqa: E402
+from minijepa import plots  # noqa: E402
+from minijepa.commands.arguments import command, parse_arguments, to_go_on  # noqa: E402
+from minijepa.commands.run_folder import claim  # noqa: E402
 from minijepa.datasets import DataCorrupt, DataUnavailable, load  # noqa: E402
-from minijepa.encoders.own import save_encoder  # noqa: E402
-from minijepa.hardware import hardware  # noqa: E402
+from minijepa.family.encoder_file import save_encoder  # noqa: E402
+from minijepa.machine import threads  # noqa: E402
+from minijepa.machine.console import print_any_name  # noqa: E402
+from minijepa.machine.files import CannotWrite, whole_file  # noqa: E402
+from minijepa.machine.hardware import hardware  # noqa: E402
 from minijepa.probes.table import not_applicable, print_table, probe_table  # noqa: E402
-from minijepa.process import deferred_interrupt  # noqa: E402
-from minijepa.run_folder import CannotWrite, claim, whole_file  # noqa: E402
-from minijepa.training import TrainingDiverged, fit  # noqa: E402
+from minijepa.training import distributed, recipe  # noqa: E402
+from minijepa.training import fsdp as shards
+from minijepa.training.checkpoint import holds_run  # noqa: E402
+from minijepa.training.fit import TrainingDiverged, fit  # noqa: E402
+from minijepa.training.progress import deferred_interrupt  # noqa: E402
 from minijepa.vit import count_parameters  # noqa: E402
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from minijepa.augment import crop_flip
+from minijepa.datasets.augment import crop_flip
 
 STILL = {"scale": (1.0, 1.0), "aspect": (1.0, 1.0), "flip": False}
 

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from minijepa import ViT, recipe, shapeworld
-from minijepa.distributed import Team
+from minijepa import ViT, shapeworld
 from minijepa.train import parse_arguments
-from minijepa.training import fit, make_optimizers
+from minijepa.training import recipe
+from minijepa.training.distributed import Team
+from minijepa.training.fit import fit
+from minijepa.training.optimizers import make_optimizers
 
 REPO = Path(__file__).parents[1]
 sys.path.insert(0, str(REPO / "tools"))
@@ -162,7 +164,7 @@ def test_the_step_by_hand_is_the_step_of_fit():
 
 def bench_order(images):
     """The order in which fit, seed 0, takes so many images."""
-    from minijepa.training import BatchOrder
+    from minijepa.training.batches import BatchOrder
 
     yield BatchOrder(images, images, 0).batch(0)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from minijepa import check, threads
+from minijepa import check
+from minijepa.machine import threads
 
 REPO = Path(__file__).parents[1]
 

@@ -22,18 +22,23 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 
-from minijepa import distributed, process, settings, shards
-from minijepa.arguments import parse_arguments, to_go_on
-from minijepa.augment import crop_flip
-from minijepa.checkpoint import load_checkpoint, save_checkpoint
-from minijepa.datasets import shapeworld
+from minijepa.commands.arguments import parse_arguments, to_go_on
+from minijepa.datasets.augment import crop_flip
+from minijepa.datasets.shapes import shapeworld
 from minijepa.jepa import JEPA
 from minijepa.losses import sigreg, variance_covariance, vicreg
-from minijepa.masking import Masks, MaskSets, block_masks
+from minijepa.machine.files import CannotWrite
+from minijepa.masking.blocks import block_masks
+from minijepa.masking.sampling import Masks, MaskSets
 from minijepa.predictor import Predictor
 from minijepa.probes import features, knn_probe, linear_probe
-from minijepa.run_folder import CannotWrite
-from minijepa.training import TrainingDiverged, fit, make_optimizers
+from minijepa.training import distributed
+from minijepa.training import fsdp as shards
+from minijepa.training import progress as process
+from minijepa.training import validate as settings
+from minijepa.training.checkpoint import load_checkpoint, save_checkpoint
+from minijepa.training.fit import TrainingDiverged, fit
+from minijepa.training.optimizers import make_optimizers
 from minijepa.vit import ViT
 
 pytestmark = [pytest.mark.distributed, pytest.mark.skipif(not dist.is_available(), reason="torch has no distributed")]

@@ -3,7 +3,6 @@
 import json
 import shutil
 import socket
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,16 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from minijepa import encoders, train
-from minijepa.datasets import DataUnavailable, cifar10, image_folder, shapeworld
-from minijepa.encoders import WeightsCorrupt, load_pretrained, pretrained_names
-from minijepa.encoders.own import NAME, save_encoder
+from minijepa import train
+from minijepa.datasets import DataUnavailable, cifar10, image_folder
+from minijepa.datasets.shapes import shapeworld
+from minijepa.family import shipped as encoders
+from minijepa.family.encoder_file import NAME, save_encoder
+from minijepa.family.shipped import WeightsCorrupt, load_pretrained, pretrained_names
 from minijepa.probes import features, knn_probe, linear_probe
 from minijepa.vit import ViT
 
-FOLDER = Path(str(files(encoders)))
+FOLDER = Path(str(encoders.WEIGHTS))
 NAMES = pretrained_names()
 KEYS = {"name", "config", "sha256", "data", "recipe", "command", "commit", "date", "seed", "steps", "hardware",
         "versions", "cpu_minutes", "probe", "scores", "seeds", "quick", "limits"}  # fmt: skip
@@ -92,7 +93,7 @@ def test_a_changed_byte_is_seen(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_agrees_with_the_recorded_row(name):
     """The numbers of a card are copied by a program; nobody may have touched them since."""
-    from minijepa.recorded import load
+    from minijepa.plots.recorded import load
 
     card = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     table = card["command"].split(" run ")[1].split()[0]

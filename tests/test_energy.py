@@ -19,10 +19,10 @@ from minijepa.energy import (
     surprise_maps,
     surprise_rank,
 )
-from minijepa.energy_plots import energy_histograms, energy_planes, surprise_gallery
 from minijepa.jepa import JEPA
 from minijepa.losses import l2, smooth_l1
 from minijepa.masking import Masks, block_masks, random_masks
+from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.predictor import Predictor
 from minijepa.vit import PatchEmbed, ViT
 

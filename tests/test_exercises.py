@@ -301,8 +301,8 @@ def test_where_nbgrader_and_ours_differ_is_as_the_page_says(tmp_path):
     pytest.importorskip("nbgrader", reason=WITHOUT_NBGRADER)
     from nbgrader.api import Gradebook
 
+    from minijepa.checks.grading.kernel import Limits
     from minijepa.grade import mark, read_sources
-    from minijepa.grade_kernel import Limits
 
     course, name = course_in(tmp_path), "03_masks"
     nbgrader(course, "generate_assignment", name)

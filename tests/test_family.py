@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from minijepa import ViT, distributed, fit, random_masks, recipe, shapeworld
+from minijepa import ViT, fit, random_masks, shapeworld
 from minijepa.family import Data2Vec, TwoViews, info_nce, lejepa, no_masks, two_views
 from minijepa.family.two_views import colours
 from minijepa.losses import sigreg, vicreg
+from minijepa.training import distributed, recipe
 
 
 def encoder(seed=0):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minijepa.films import film, film_html
+from minijepa.plots.film import film, film_html
 
 FRAMES = [np.full((4, 6), 60 * i, np.uint8) for i in range(4)]
 ALT = 'A square < a circle, growing "brighter".'

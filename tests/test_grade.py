@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from minijepa import grade
-from minijepa.grade_kernel import Limits, Sandbox
+from minijepa.checks.grading.kernel import Limits, Sandbox
 
 pytestmark = pytest.mark.assignments
 STUBBORN = "    while True:\n        try:\n            time.sleep(9)\n        except BaseException:\n            pass"

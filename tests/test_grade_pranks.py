@@ -10,7 +10,7 @@ import pytest
 from test_grade import LIMITS, SOURCES, code, flags, marked, points, small
 
 from minijepa import grade
-from minijepa.grade_kernel import Limits
+from minijepa.checks.grading.kernel import Limits
 
 pytestmark = pytest.mark.assignments
 REPO = Path(__file__).parents[1]
@@ -88,7 +88,7 @@ def test_a_wrong_answer_stays_wrong_and_a_blank_is_not_tried_twice(monkeypatch):
 
 
 def test_what_an_answer_needs():
-    from minijepa.grade_alone import needed
+    from minijepa.checks.grading.alone import needed
 
     cells = [
         (True, "import torch\nfrom minijepa.checks import masks as check"),
@@ -109,7 +109,7 @@ def test_what_an_answer_needs():
 
 @pytest.mark.parametrize("text", ["(" * 50_000, "-" * 100_000 + "1", "1" + "+1" * 100_000, "a" + ".b" * 100_000, "\0"])
 def test_a_text_that_breaks_parsers_is_no_cell(text):
-    from minijepa.grade_alone import needed
+    from minijepa.checks.grading.alone import needed
 
     needed([(False, text)], "one()")
 
@@ -178,7 +178,7 @@ def test_a_notebook_without_metadata_keeps_its_marks_and_its_words():
 
 def collected(notebook):
     """What is read of a submission, without running a cell: (words, notes)."""
-    from minijepa.grade_cells import assemble, with_names
+    from minijepa.checks.grading.cells import assemble, with_names
 
     sources, _ = assignment()
     source = sources["03_masks", "masks.ipynb"]

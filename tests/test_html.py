@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
-from minijepa.plots import described
+from minijepa.plots.figures import described
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 NOTHING_SAID = "No description has been provided for this image"  # nbconvert's own, where there is no text

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
-from minijepa.plots import described
+from minijepa.plots.figures import described
 
 REPO = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))
@@ -120,7 +120,7 @@ def code_faults(notebook):
 
 
 def late_import(notebook):
-    """What is imported before minijepa, which must come first (minijepa/threads.py), Python's own library aside."""
+    """What is imported before minijepa, which must come first (machine/threads.py), Python's own library aside."""
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     names = [name for name in re.findall(r"(?m)^(?:import|from) (\w+)", code) if name not in sys.stdlib_module_names]
     return [f"{names[0]} is imported before minijepa"] if names and names[0] != "minijepa" else []

@@ -8,12 +8,14 @@ from torch.nn import functional as F
 
 from minijepa.datasets.clips import ClipData
 from minijepa.ema import EMATeacher
-from minijepa.jepa import JEPA, PixelTeacher
+from minijepa.family.mae import PixelTeacher
+from minijepa.jepa import JEPA
 from minijepa.losses import cosine, l1, l2, smooth_l1, variance_covariance
-from minijepa.masking import MaskSets, block_masks
-from minijepa.masking3d import random_tubes
+from minijepa.masking.blocks import block_masks
+from minijepa.masking.sampling import MaskSets
+from minijepa.masking.tubes import random_tubes
 from minijepa.predictor import Predictor
-from minijepa.training import fit
+from minijepa.training.fit import fit
 from minijepa.vit import ViT
 
 B, M, GRID = 3, 2, (4, 4)

@@ -6,11 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from minijepa import recipe
-from minijepa.datasets import DataCorrupt, image_folder, shapeworld
+from minijepa.datasets import DataCorrupt, image_folder
 from minijepa.datasets.loader import LoaderData
-from minijepa.distributed import Team
-from minijepa.training import BatchOrder, fit
+from minijepa.datasets.shapes import shapeworld
+from minijepa.training import recipe
+from minijepa.training.batches import BatchOrder
+from minijepa.training.distributed import Team
+from minijepa.training.fit import fit
 
 
 @pytest.fixture(scope="module")

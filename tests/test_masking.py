@@ -8,16 +8,15 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from minijepa.masking import (
-    Masks,
+from minijepa.masking.blocks import (
     block_masks,
     draw_block_size,
     largest_block,
     make_room,
     place_blocks,
-    random_masks,
     start_probabilities,
 )
+from minijepa.masking.sampling import Masks, random_masks
 
 GRIDS = st.tuples(st.integers(2, 32), st.integers(2, 32))
 LINES = st.one_of(st.tuples(st.just(1), st.integers(2, 32)), st.tuples(st.integers(2, 32), st.just(1)))

@@ -7,8 +7,9 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from minijepa.masking import MaskSets, draw_block_size, place_blocks
-from minijepa.masking3d import (
+from minijepa.masking.blocks import draw_block_size, place_blocks
+from minijepa.masking.sampling import MaskSets
+from minijepa.masking.tubes import (
     LONG_RANGE,
     SHORT_RANGE,
     causal_masks,

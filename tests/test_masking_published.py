@@ -11,13 +11,8 @@ import re
 import pytest
 import torch
 
-from minijepa.masking import block_masks, draw_block_size
-from minijepa.masking_published import (
-    place,
-    place_context,
-    published_block_masks,
-    published_block_size,
-)
+from minijepa.masking.blocks import block_masks, draw_block_size
+from minijepa.masking.published import place_context, place_published, published_block_masks, published_block_size
 
 TARGET = ((0.15, 0.2), (0.75, 1.5))
 CONTEXT = ((0.85, 1.0), (1.0, 1.0))
@@ -128,7 +123,7 @@ def test_the_context_block_is_always_the_same_one(side, block):
         size = published_block_size(grid, *CONTEXT, generator)
         assert size == (block, block)
     expected = {row * side + column for row in range(block) for column in range(block)}
-    assert all(place(grid, size, generator) == expected for _ in range(50))
+    assert all(place_published(grid, size, generator) == expected for _ in range(50))
 
 
 def test_larger_blocks_are_taller_there_and_not_in_ours():
@@ -159,7 +154,7 @@ def test_the_last_row_and_column_are_never_used(grid):
 
 def test_places_are_uniform_but_for_the_last():
     generator, count = seeded(0), 6000
-    starts = torch.tensor([min(place((6, 9), (3, 4), generator)) for _ in range(count)])
+    starts = torch.tensor([min(place_published((6, 9), (3, 4), generator)) for _ in range(count)])
     share = torch.bincount(starts, minlength=54).view(6, 9) / count
     assert share[3:].sum() == 0 and share[:, 5:].sum() == 0
     assert (share[:3, :5] - 1 / 15).abs().max() < 5 * math.sqrt(1 / 15 * 14 / 15 / count)
@@ -218,7 +213,7 @@ def raw_context_length(batch, grid, min_keep, generator):
     size = published_block_size(grid, *TARGET, generator)
     lengths = []
     for _ in range(batch):
-        blocks = [place(grid, size, generator) for _ in range(4)]
+        blocks = [place_published(grid, size, generator) for _ in range(4)]
         whole = published_block_size(grid, *CONTEXT, generator)
         lengths.append(len(place_context(grid, whole, blocks, min_keep, generator)))
     return sum(lengths) / batch

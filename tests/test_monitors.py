@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from minijepa.diagnosis import DiagnoseDuring, Diagnosis, diagnose, diagnose_tokens
 from minijepa.jepa import JEPA
 from minijepa.masking import random_masks
-from minijepa.monitors import DiagnoseDuring, Diagnosis, diagnose, diagnose_tokens
 from minijepa.predictor import Predictor
-from minijepa.training import fit
+from minijepa.training.fit import fit
 from minijepa.vit import ViT
 
 B, N, D = 256, 16, 32

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from minijepa.datasets.clips import ClipData, shuffle_frames
-from minijepa.datasets.moving import DIRECTIONS, moving_digits, moving_shapes
+from minijepa.datasets.shapes.moving import DIRECTIONS, moving_digits, moving_shapes
 
 QUIET = {"noise": 0.0, "count": 1}
 
@@ -116,7 +116,7 @@ def test_same_arguments_same_clips_and_fewer_are_the_first(clips):
 def test_digits_are_the_bundled_ones_and_the_held_out_ones_are_others():
     train, heldout = moving_digits(300), moving_digits(300, heldout=True)
     assert set(train.labels["digit"].tolist()) == set(range(10)) and train.classes["digit"][3] == "3"
-    from minijepa.datasets.moving import _digits
+    from minijepa.datasets.shapes.moving import _digits
 
     (a, labels), (b, _) = _digits(False), _digits(True)
     assert len(a) + len(b) == 1797 and len(labels) == len(a)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from minijepa import JEPA, Predictor, ViT
-from minijepa.muon import Muon, orthogonalise
-from minijepa.training import make_optimizers
+from minijepa.training.muon import Muon, orthogonalise
+from minijepa.training.optimizers import make_optimizers
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 24, 8), (2, 8, 24), (1, 1, 5)])

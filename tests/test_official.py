@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from minijepa.masking import Masks
-from minijepa.official import load_official
+from minijepa.family.official import load_official
+from minijepa.masking.sampling import Masks
 from minijepa.predictor import Predictor
 from minijepa.vit import ViT, gather_tokens
 

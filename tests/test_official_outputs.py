@@ -30,8 +30,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from minijepa.masking import Masks
-from minijepa.official import load_official
+from minijepa.family.official import load_official
+from minijepa.masking.sampling import Masks
 from minijepa.positions import sincos
 
 HERE = Path(__file__).parent / "official"

@@ -8,7 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from minijepa import plots, recipe
+from minijepa import plots
+from minijepa.training import recipe
 
 
 def test_every_picture_is_a_figure():

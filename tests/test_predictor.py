@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from minijepa.masking import Masks, block_masks
+from minijepa.masking.blocks import block_masks
+from minijepa.masking.sampling import Masks
 from minijepa.predictor import Predictor
 
 DIM, GRID = 16, (4, 5)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minijepa.datasets import ImageData
-from minijepa.datasets.scenes import shape_scenes
+from minijepa.datasets.shapes.scenes import shape_scenes
 from minijepa.probes import (
     TokenFeatures,
     attentive_probe,

@@ -2,7 +2,7 @@
 
 import torch
 
-from minijepa import recipe
+from minijepa.training import recipe
 
 
 def test_same_seed_same_weights_and_the_callers_random_numbers_are_left_alone():

@@ -11,8 +11,8 @@ import torch
 from test_tools import TOOLS, load
 
 from minijepa import fit, shapeworld
-from minijepa.recorded import ablations, choices, choose, curves, summary
-from minijepa.recorded import load as load_recorded
+from minijepa.plots.recorded import ablations, choices, choose, curves, summary
+from minijepa.plots.recorded import load as load_recorded
 
 sys.path.append(str(TOOLS))  # where results.py finds tables.py
 results = load("results")

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from minijepa.augment import crop_flip
+from minijepa.datasets.augment import crop_flip
 from minijepa.jepa import JEPA
-from minijepa.masking import block_masks
+from minijepa.masking.blocks import block_masks
 from minijepa.predictor import Predictor
-from minijepa.training import fit
+from minijepa.training.fit import fit
 from minijepa.vit import ViT
 
 REPO = Path(__file__).parents[1]

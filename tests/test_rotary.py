@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from minijepa.jepa import JEPA
-from minijepa.masking import Masks
-from minijepa.masking3d import tube_masks
+from minijepa.masking.sampling import Masks
+from minijepa.masking.tubes import tube_masks
 from minijepa.positions import places, rotate, rotation, sincos_1d, sincos_3d
 from minijepa.predictor import Predictor
 from minijepa.vit import Attention, ViT

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minijepa.datasets.scene import Knobs, render
-from minijepa.datasets.scenes import BACKGROUND, FAR, LEAST_VISIBLE, NEAR, SceneData, shape_scenes
+from minijepa.datasets.shapes.scene import Knobs, render
+from minijepa.datasets.shapes.scenes import BACKGROUND, FAR, LEAST_VISIBLE, NEAR, SceneData, shape_scenes
 
 KNOBS = st.fixed_dictionaries(
     {

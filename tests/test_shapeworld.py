@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minijepa.datasets import SHAPES, shapeworld
-from minijepa.datasets.scene import boxes_around
-from minijepa.datasets.shapeworld import MEAN, STD
+from minijepa.datasets import SHAPES
+from minijepa.datasets.shapes import shapeworld
+from minijepa.datasets.shapes.scene import boxes_around
+from minijepa.datasets.shapes.shapeworld import MEAN, STD
 
 TEXTURES = ("none", "stripes", "checks")
 LAYOUTS = ("multi", "single", "scatter")

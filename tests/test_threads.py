@@ -1,4 +1,4 @@
-"""minijepa.threads: waiting is told in time, cores that others keep busy are left to them, a reader's choice stays."""
+"""Threads: waiting is told in time, cores that others keep busy are left to them, a reader's choice stays."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 
-from minijepa import threads
+from minijepa.machine import threads
 
 
 def run(code, **environment):

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from minijepa import recipe, shapeworld, train
-from minijepa.hardware import processor_name
+from minijepa import shapeworld, train
+from minijepa.machine.hardware import processor_name
 from minijepa.probes import features, knn_probe
+from minijepa.training import recipe
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from minijepa import recipe, shapeworld, train
+from minijepa import shapeworld, train
+from minijepa.training import recipe
 
 REPO = Path(__file__).parents[1]
 FULL = Path("/dev/full")

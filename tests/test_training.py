@@ -9,20 +9,17 @@ from functools import partial
 import pytest
 import torch
 
-from minijepa.augment import crop_flip
-from minijepa.checkpoint import load_checkpoint
-from minijepa.distributed import take
+from minijepa.datasets.augment import crop_flip
 from minijepa.jepa import JEPA
-from minijepa.masking import Masks, block_masks
+from minijepa.masking.blocks import block_masks
+from minijepa.masking.sampling import Masks
 from minijepa.predictor import Predictor
-from minijepa.process import keep_freed_memory
-from minijepa.training import (
-    BatchOrder,
-    TrainingDiverged,
-    fit,
-    make_optimizers,
-    warmup_cosine,
-)
+from minijepa.training.batches import BatchOrder
+from minijepa.training.checkpoint import load_checkpoint
+from minijepa.training.distributed import take
+from minijepa.training.fit import TrainingDiverged, fit
+from minijepa.training.memory import keep_freed_memory
+from minijepa.training.optimizers import make_optimizers, warmup_cosine
 from minijepa.vit import ViT
 
 GRID = (4, 4)

@@ -338,7 +338,7 @@ def test_white_images_in_a_batch_by_chance_stop_no_run(tmp_path):
 
 
 def test_one_process_of_several_speaks(tmp_path, capsys, monkeypatch):
-    from minijepa.distributed import Team
+    from minijepa.training.distributed import Team
 
     Images.write(tmp_path / "1")
     monkeypatch.setattr(Team, "current", classmethod(lambda cls: cls(1, 2)))
@@ -359,7 +359,7 @@ def test_a_console_without_the_letters(tmp_path, monkeypatch):
 
 
 def test_a_bar_shows_where_somebody_watches(tmp_path, kind, capfd, monkeypatch):
-    from minijepa import process
+    from minijepa.training import progress as process
 
     kind.write(tmp_path / "1")
     kind.read(tmp_path)

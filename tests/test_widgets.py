@@ -16,13 +16,13 @@ import pytest
 import torch
 from PIL import Image
 
-from minijepa import recipe
-from minijepa.datasets import shapeworld
-from minijepa.masking import Masks
-from minijepa.widgets import CollapseExplorer, EnergyExplorer, MaskExplorer, PredictionExplorer, Snapshot, canvas
-from minijepa.widgets.collapse import project, spectrum
-from minijepa.widgets.masks import count_tokens, mask_row
-from minijepa.widgets.prediction import block_places, collage, search
+from minijepa.datasets.shapes import shapeworld
+from minijepa.masking.sampling import Masks
+from minijepa.plots.widgets import CollapseExplorer, EnergyExplorer, MaskExplorer, PredictionExplorer, Snapshot, canvas
+from minijepa.plots.widgets.collapse import project, spectrum
+from minijepa.plots.widgets.masks import count_tokens, mask_row
+from minijepa.plots.widgets.prediction import block_places, collage, search
+from minijepa.training import recipe
 
 GRID = (8, 8)
 

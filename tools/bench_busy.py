@@ -5,7 +5,7 @@
     python tools/bench_busy.py --before                         also as PyTorch would do it by itself
 
 Aims: beside two busy programs at most 2.5 times the quiet time, and the quiet time at most 3 % above what it is
-without minijepa/threads.py. Rounds are taken in turns, so that a machine that grows slower does so for all; medians
+without machine/threads.py. Rounds are taken in turns, so that a machine that grows slower does so for all; medians
 are printed.
 """
 
@@ -19,7 +19,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from minijepa import threads
+from minijepa.machine import threads
 
 REPO = Path(__file__).resolve().parents[1]
 BUSY = "x = 1\nwhile True:\n    x = (x * 7 + 1) % 1000003"

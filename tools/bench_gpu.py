@@ -25,10 +25,11 @@ import torch
 from bench_steps import step_flops
 from PIL import Image
 
-from minijepa import JEPA, Predictor, ViT, block_masks, crop_flip, fit, recipe, shapeworld
+from minijepa import JEPA, Predictor, ViT, block_masks, crop_flip, fit, shapeworld
 from minijepa.datasets.images import ImageData
 from minijepa.datasets.loader import LoaderData
 from minijepa.train import hardware
+from minijepa.training import recipe
 
 
 @dataclass(frozen=True)

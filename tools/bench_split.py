@@ -15,8 +15,9 @@ import statistics
 import sys
 import time
 
-from minijepa import crop_flip, fit, gather_tokens, pool, recipe, shapeworld
-from minijepa.training import make_optimizers
+from minijepa import crop_flip, fit, gather_tokens, pool, shapeworld
+from minijepa.training import recipe
+from minijepa.training.optimizers import make_optimizers
 
 PARTS = ("data", "masks", "teacher", "context", "predictor", "backward", "optimiser", "EMA")
 MODEL = ("teacher", "context", "predictor", "backward")

@@ -13,10 +13,11 @@ from functools import partial
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from minijepa import JEPA, SIZES, Masks, Predictor, ViT, block_masks, gather_tokens, recipe
+from minijepa import JEPA, SIZES, Masks, Predictor, ViT, block_masks, gather_tokens
 from minijepa.losses import l1
-from minijepa.masking import MaskSets
-from minijepa.masking3d import tube_masks
+from minijepa.masking.sampling import MaskSets
+from minijepa.masking.tubes import tube_masks
+from minijepa.training import recipe
 
 BATCH, GRID, SIZE, N_TARGETS, CONTEXT = 64, (8, 8), (3, 4), 4, 7
 SCALE, ASPECT = (12 / 64, 12 / 64), (3 / 4, 3 / 4)  # both exactly: every block is 3 x 4

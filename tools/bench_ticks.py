@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from minijepa import recipe
-from minijepa.datasets import shapeworld
-from minijepa.monitors import DiagnoseDuring
-from minijepa.training import fit
-from minijepa.widgets import CollapseExplorer, EnergyExplorer, MaskExplorer, PredictionExplorer, Snapshot
+from minijepa.datasets.shapes import shapeworld
+from minijepa.diagnosis import DiagnoseDuring
+from minijepa.plots.widgets import CollapseExplorer, EnergyExplorer, MaskExplorer, PredictionExplorer, Snapshot
+from minijepa.training import recipe
+from minijepa.training.fit import fit
 
 
 def explorers():

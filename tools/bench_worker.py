@@ -29,9 +29,9 @@ from bench_steps import (
     textbook_step,
 )
 
-from minijepa import distributed, recipe
-from minijepa.process import keep_freed_memory
-from minijepa.training import make_optimizers
+from minijepa.training import distributed, recipe
+from minijepa.training.memory import keep_freed_memory
+from minijepa.training.optimizers import make_optimizers
 
 MASKS = 1024  # images per call when the samplers alone are timed
 SIDE = 1024  # of the matrices whose product is called the machine's peak
@@ -80,7 +80,7 @@ def things(arm, team):
 
 
 def shared_step(team):
-    """A step of nano on several processes (minijepa.distributed), each with its rows of one batch."""
+    """A step of nano on several processes (minijepa.training.distributed), each with its rows of one batch."""
     torch.manual_seed(0)
     jepa, shape = recipe.build("nano"), MODELS["nano"][2]
     flops = step_flops(jepa, recipe.masks, shape, BATCH)

@@ -14,8 +14,9 @@ import matplotlib.pyplot as plt
 import torch
 from safetensors.torch import load_file
 
-from minijepa import plots, recipe
+from minijepa import plots
 from minijepa.datasets import load
+from minijepa.training import recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 

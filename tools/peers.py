@@ -11,9 +11,10 @@ from functools import partial
 
 import torch
 
-from minijepa import JEPA, PixelTeacher, Predictor, ViT, block_masks, l2, random_masks, recipe
+from minijepa import JEPA, PixelTeacher, Predictor, ViT, block_masks, l2, random_masks
 from minijepa.family import Data2Vec, TwoViews, info_nce, lejepa, no_masks, two_views
 from minijepa.losses import vicreg
+from minijepa.training import recipe
 
 VIEWS = {"augment": two_views}
 

@@ -28,10 +28,10 @@ from tables import ABLATIONS, BUDGETS, TABLES, make
 
 from minijepa import fit, plots
 from minijepa.datasets import cifar10
+from minijepa.plots.recorded import ablations, choices, curves, dots, summary
 from minijepa.probes import KNNDuring, fine_tune
-from minijepa.recorded import ablations, choices, curves, dots, summary
 from minijepa.train import hardware, probe_table
-from minijepa.training import History
+from minijepa.training.fit import History
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "minijepa" / "recorded_results"

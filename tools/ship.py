@@ -3,7 +3,7 @@
     python tools/results.py run ten_minutes --arm "longer recipe" --seed 0    keeps the encoder in runs/recorded
     python tools/ship.py ijepa-cifar10-micro --table ten_minutes --arm "longer recipe"
 
-Writes NAME.safetensors (float16), NAME.json and README.md into minijepa/encoders. The card's numbers come from the
+Writes NAME.safetensors (float16), NAME.json and README.md into family/weights. The card's numbers come from the
 recorded row, but for the quick and the further probes: those are of the file as it is shipped, rounded to float16, with
 few labels, so that anyone can check the quick ones in seconds and the others in minutes.
 """
@@ -19,9 +19,11 @@ import torch
 from safetensors.torch import load_file, save
 
 from minijepa import ViT, crop_flip, features, knn_probe, linear_probe
-from minijepa.datasets import cifar10, shapeworld
-from minijepa.datasets.scenes import shape_scenes
-from minijepa.encoders import load_pretrained, pretrained_names
+from minijepa.datasets import cifar10
+from minijepa.datasets.shapes import shapeworld
+from minijepa.datasets.shapes.scenes import shape_scenes
+from minijepa.family.shipped import load_pretrained, pretrained_names
+from minijepa.plots.recorded import load
 from minijepa.probes import (
     attentive_probe,
     depth_probe,
@@ -31,7 +33,6 @@ from minijepa.probes import (
     segmentation_probe,
     token_features,
 )
-from minijepa.recorded import load
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "minijepa" / "encoders"
@@ -130,7 +131,7 @@ def ship(name, table, arm, seed, weights):
         "config": config,
         "sha256": hashlib.sha256(content).hexdigest(),
         "data": "CIFAR-10, training batches 1-4 (40,000 images), no labels",
-        "recipe": "I-JEPA with minijepa/recipe.py's masks, crops and flips; "
+        "recipe": "I-JEPA with minijepa/training/recipe.py's masks, crops and flips; "
         + ", ".join(f"{key} {value}" for key, value in row["settings"].items())
         + f"; {row['precision']}",
         **{key: row[key] for key in ("command", "commit", "date", "seed", "steps", "images", "minutes", "cpu_minutes",

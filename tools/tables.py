@@ -21,11 +21,11 @@ from minijepa import (
     l1,
     l2,
     random_masks,
-    recipe,
     sigreg,
     smooth_l1,
     variance_covariance,
 )
+from minijepa.training import recipe
 
 # --- what an arm may change ---
 

@@ -8,8 +8,9 @@ import sys
 
 import torch
 
-from minijepa import JEPA, Predictor, ViT, block_masks, distributed, fit
+from minijepa import JEPA, Predictor, ViT, block_masks, fit
 from minijepa.datasets.loader import LoaderData
+from minijepa.training import distributed
 
 
 def main(path, steps=1000):

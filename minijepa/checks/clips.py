@@ -22,7 +22,7 @@ from minijepa.checks.specs.clips import (
     spec_tubelets,
 )
 from minijepa.checks.values import describe
-from minijepa.masking import Masks
+from minijepa.masking.sampling import Masks
 
 # --- 1: tubelets ------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import torch
 from minijepa.checks.report import call, fail
 from minijepa.checks.specs.masks import spec_block_indices
 from minijepa.checks.values import describe
-from minijepa.masking import Masks
+from minijepa.masking.sampling import Masks
 
 
 def check_index_tensor(name, case, index, shape):

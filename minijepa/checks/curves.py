@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from minijepa.checks.report import CheckFailed, call, copies, patience
-from minijepa.plots import BLUE, RED, show
+from minijepa.plots.figures import BLUE, RED, show
 
 
 def line_and_yours(name, student, spec, cases, axis_names, see=None, number=None):

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from minijepa.checks.report import CheckFailed, call, copies, patience
-from minijepa.plots import show
+from minijepa.plots.figures import show
 
 
 def target_and_yours(name, student, spec, cases, as_map=None, see=None, limits=None):

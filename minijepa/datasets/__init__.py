@@ -4,15 +4,16 @@ Everything here ends in an `ImageData` or a `ClipData`: one uint8 tensor, its la
 `course_data()` is what the notebooks call, `load()` what the command line calls.
 """
 
-from .cifar import cifar10, find_cifar10
-from .clips import ClipData, shuffle_frames
-from .course import course_data, load
-from .folder import image_folder
-from .images import DataCorrupt, DataUnavailable, ImageData, denormalise, normalise
-from .moving import moving_digits, moving_shapes
-from .scenes import SceneData, shape_scenes
-from .shapeworld import SHAPES, shapeworld
-from .video_folder import video_folder
+from minijepa.datasets.augment import crop_flip
+from minijepa.datasets.cifar import cifar10, find_cifar10
+from minijepa.datasets.clips import ClipData, shuffle_frames
+from minijepa.datasets.course import course_data, load
+from minijepa.datasets.folder import image_folder
+from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData, denormalise, normalise
+from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
+from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
+from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
+from minijepa.datasets.video_folder import video_folder
 
 __all__ = [
     "ImageData",
@@ -34,4 +35,5 @@ __all__ = [
     "moving_shapes",
     "moving_digits",
     "video_folder",
+    "crop_flip",
 ]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from minijepa.console import print_any_name
-
-from . import DataCorrupt, DataUnavailable, cifar10, find_cifar10
+from minijepa.datasets import DataCorrupt, DataUnavailable, cifar10, find_cifar10
+from minijepa.machine.console import print_any_name
 
 
 def main() -> int:

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .download import download_cifar10, sweep
-from .images import DataCorrupt, DataUnavailable, ImageData
+from minijepa.datasets.download import download_cifar10, sweep
+from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN = (0.4914, 0.4822, 0.4465)  # of the 50,000 training images, per channel

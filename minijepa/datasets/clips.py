@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from .images import _rows
+from minijepa.datasets.images import _rows
 
 
 @dataclass(frozen=True, eq=False)

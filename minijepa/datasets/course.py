@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from .cifar import cifar10
-from .folder import image_folder
-from .images import DataUnavailable, ImageData
-from .shapeworld import shapeworld
+from minijepa.datasets.cifar import cifar10
+from minijepa.datasets.folder import image_folder
+from minijepa.datasets.images import DataUnavailable, ImageData
+from minijepa.datasets.shapes.shapeworld import shapeworld
 
 
 def course_data(train: int = 10_000, heldout: int = 5_000) -> tuple[ImageData, ImageData]:

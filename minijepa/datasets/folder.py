@@ -6,12 +6,11 @@ from pathlib import Path
 
 import torch
 
-from minijepa.distributed import Team
-from minijepa.process import progress_bar
-
-from .images import ImageData
-from .open_image import SUFFIXES, open_image, report_one_colour, square
-from .walk import announce, walk
+from minijepa.datasets.images import ImageData
+from minijepa.datasets.open_image import SUFFIXES, open_image, report_one_colour, square
+from minijepa.datasets.walk import announce, walk
+from minijepa.training.distributed import Team
+from minijepa.training.progress import progress_bar
 
 
 def image_folder(path: str | Path, size: int = 32, limit: int | None = None) -> ImageData:

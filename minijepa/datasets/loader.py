@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from .images import normalise
-from .open_image import SUFFIXES, open_image, report_one_colour, square
-from .walk import announce, walk
+from minijepa.datasets.images import normalise
+from minijepa.datasets.open_image import SUFFIXES, open_image, report_one_colour, square
+from minijepa.datasets.walk import announce, walk
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation per channel, customary for photographs
 

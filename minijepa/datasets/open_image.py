@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .images import DataCorrupt
+from minijepa.datasets.images import DataCorrupt
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}
 

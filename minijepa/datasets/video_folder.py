@@ -9,15 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from minijepa.distributed import Team
-from minijepa.process import progress_bar
-
-from .clips import ClipData
-from .folder import _moments, spread
-from .images import DataCorrupt
-from .open_image import SUFFIXES as PICTURES
-from .open_image import open_image, report_one_colour, square, to_rgb
-from .walk import announce, natural, walk
+from minijepa.datasets.clips import ClipData
+from minijepa.datasets.folder import _moments, spread
+from minijepa.datasets.images import DataCorrupt
+from minijepa.datasets.open_image import SUFFIXES as PICTURES
+from minijepa.datasets.open_image import open_image, report_one_colour, square, to_rgb
+from minijepa.datasets.walk import announce, natural, walk
+from minijepa.training.distributed import Team
+from minijepa.training.progress import progress_bar
 
 VIDEOS = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".gif"}
 

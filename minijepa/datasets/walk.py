@@ -15,8 +15,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minijepa.distributed import Team
-from minijepa.run_folder import LOCK
+from minijepa.commands.run_folder import LOCK
+from minijepa.training.distributed import Team
 
 # What systems, cameras and network drives leave in folders; names that begin with a dot are left out as well.
 CLUTTER = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information"}
@@ -98,7 +98,7 @@ def walk(path: Path, what: str, suffixes: set[str], is_item=lambda folder: False
 def announce(summary: str) -> None:
     """Print a line, on the first process of a run alone; a console that lacks a letter gets its number instead.
 
-    The course's commands see to that themselves (minijepa.console); here it is for programs that call this function.
+    The course's commands see to that themselves (machine.console); here it is for programs that call this function.
     """
     if Team.current().rank == 0:
         try:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minijepa.augment import crop_flip
+from minijepa.datasets.augment import crop_flip
 from minijepa.jepa import JEPAOutput
 from minijepa.losses import sigreg
 from minijepa.vit import init_weights, pool

@@ -11,10 +11,10 @@ because a strong probe can learn by itself.
 from minijepa.probes.attentive import AttentiveProbe, attentive_probe, fit_attentive
 from minijepa.probes.dense import Reading, depth_probe, mean_iou, segmentation_probe
 from minijepa.probes.detection import Detections, average_precision, detection_probe
+from minijepa.probes.features import TokenFeatures, features, raw_patches, raw_pixels, token_features
+from minijepa.probes.few_labels import label_order, low_shot
 from minijepa.probes.finetune import fine_tune
-from minijepa.probes.frozen import TokenFeatures, features, raw_patches, raw_pixels, token_features
-from minijepa.probes.labels import label_order, low_shot
-from minijepa.probes.vectors import KNNDuring, knn_probe, linear_probe, paired_error, ridge_probe
+from minijepa.probes.linear import KNNDuring, knn_probe, linear_probe, paired_error, ridge_probe
 
 __all__ = [
     "features",

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minijepa.training import BatchOrder, warmup_cosine
+from minijepa.training.batches import BatchOrder
+from minijepa.training.optimizers import warmup_cosine
 from minijepa.vit import MLP, init_weights
 
 

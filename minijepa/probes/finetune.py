@@ -6,7 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minijepa.training import BatchOrder, deferred_interrupt, progress_bar, warmup_cosine
+from minijepa.training.batches import BatchOrder
+from minijepa.training.optimizers import warmup_cosine
+from minijepa.training.progress import deferred_interrupt, progress_bar
 from minijepa.vit import init_weights, pool
 
 

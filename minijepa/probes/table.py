@@ -1,7 +1,7 @@
 """The table that ends a run: raw pixels, an encoder before and after training, each under the probes that apply."""
 
-from minijepa.probes.frozen import features, raw_pixels
-from minijepa.probes.vectors import knn_probe, linear_probe
+from minijepa.probes.features import features, raw_pixels
+from minijepa.probes.linear import knn_probe, linear_probe
 
 COLUMNS = ("kNN", "linear", "linear, all layers")
 NEIGHBOURS = 20  # of the kNN probe

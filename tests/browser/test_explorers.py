@@ -12,14 +12,14 @@ from driving import Live, complaints, content, drive, open_notebook, run_all
 EXPLORERS = {
     "masks": """
 from minijepa.datasets import shapeworld
-from minijepa.widgets import MaskExplorer
+from minijepa.plots.widgets import MaskExplorer
 
 MaskExplorer(shapeworld(8, seed=0).images, scale=0.3)
 """,
     "predictions": """
 from minijepa import recipe
 from minijepa.datasets import shapeworld
-from minijepa.widgets import PredictionExplorer
+from minijepa.plots.widgets import PredictionExplorer
 
 PredictionExplorer(recipe.build(), shapeworld(3, seed=0), shapeworld(30, seed=1), sizes=(2, 3, 8))
 """,

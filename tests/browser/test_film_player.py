@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from driving import complaints, content, open_notebook, run_all
 
-from minijepa.films import film_html
+from minijepa.plots.film import film_html
 
 FRAMES = [np.full((4, 6), 60 * i, np.uint8) for i in range(4)]
 ALT = 'A square < a circle, growing "brighter".'
 CELL = f"""
 import numpy as np
-from minijepa.films import film
+from minijepa.plots.film import film
 
 film([np.full((4, 6), 60 * i, np.uint8) for i in range(4)], {ALT!r}, milliseconds=30)
 """

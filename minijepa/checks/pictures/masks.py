@@ -12,7 +12,7 @@ from minijepa.checks.specs.masks import (
     spec_coverage,
     spec_shorten,
 )
-from minijepa.masking import Masks
+from minijepa.masking.sampling import Masks
 
 # --- 1: one block -----------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ def draw_masks(answer, batch, grid, *rest):
 
 def show_block_masks(student):
     """Draw one mask of the package and one of the student's for two settings: alike in kind, not in place."""
-    from minijepa.masking import place_blocks
+    from minijepa.masking.blocks import place_blocks
 
     def one_target(batch, grid, n_targets, size, context_keep, generator):
         targets = place_blocks(batch * n_targets, grid, size, generator).view(batch, n_targets, -1)  # [B, M, h w]

@@ -3,7 +3,7 @@
 import torch
 
 from minijepa.checks.specs import normal
-from minijepa.masking import Masks
+from minijepa.masking.sampling import Masks
 
 # --- 1: tubelets ------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import copy
 import torch
 
 from minijepa.checks.specs import normal
-from minijepa.masking import Masks
+from minijepa.masking.sampling import Masks
 from minijepa.predictor import Predictor
 from minijepa.vit import ViT
 

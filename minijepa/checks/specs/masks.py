@@ -2,7 +2,7 @@
 
 import torch
 
-from minijepa.masking import Masks
+from minijepa.masking.sampling import Masks
 
 # --- 1: one block -----------------------------------------------------------------------------------------
 

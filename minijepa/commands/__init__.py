@@ -1,0 +1,1 @@
+"""The pieces of `python -m minijepa.train`: its arguments, and the folder that it writes into."""

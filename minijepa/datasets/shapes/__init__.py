@@ -1,0 +1,7 @@
+"""Procedural shapes, every factor known: single shapes, scenes of several, and clips of moving ones."""
+
+from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
+from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
+from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
+
+__all__ = ["shapeworld", "SHAPES", "shape_scenes", "SceneData", "moving_shapes", "moving_digits"]

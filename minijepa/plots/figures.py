@@ -1,0 +1,301 @@
+"""One function per picture of the course. Each takes plain tensors and returns a matplotlib Figure.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart, always joined by a marker, a line style or a
+label; maps use viridis. In a notebook end with `show(fig, alt, see)`, which gives the image its alternative text and
+prints what to look for; outside, use `fig.savefig`.
+"""
+
+import base64
+import html
+import io
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from PIL import Image
+
+from minijepa.training.progress import live_front_end
+
+ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK, GREY = PALETTE = (
+    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#6B6B6B",
+)  # fmt: skip
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)), (0, (6, 3)), (0, (3, 1)))
+MARKERS = "osD^vPX*"
+
+
+def show(fig, alt, see=None):
+    """Put a figure into the notebook with alternative text `alt`, and print `see`, what to look for, under it.
+
+    alt says in one sentence what is drawn; it is also the text of the output, which the notebook tests compare.
+    Returns nothing. Outside a notebook only the sentences are printed.
+    """
+    if in_notebook():
+        from IPython.display import display
+
+        display(described(png(fig), alt), raw=True)
+    else:
+        print(alt)
+    if see:
+        print(f"What to see: {see}")
+    plt.close(fig)
+
+
+def described(data, alt):
+    """The output of a cell that holds a picture and its alternative text: dict of MIME types. data: bytes of a PNG.
+
+    It is HTML because JupyterLab and nbconvert's usual template drop the alternative text of an image/png output, so
+    that a screen reader would find nothing there. Front ends keep this much HTML in a notebook nobody trusts yet.
+    """
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return {"text/html": f'<img alt="{html.escape(alt)}" style="max-width: 100%" src="{source}">', "text/plain": alt}
+
+
+def png(fig):
+    """The figure as PNG bytes with a palette of 256 colours: a third of the size, so notebooks stay light."""
+    full, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(full, format="png", dpi=100, bbox_inches="tight", facecolor="white")
+    Image.open(full).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def in_notebook():
+    """True if this code runs in the kernel of a notebook."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def to_numpy(image):
+    """uint8 or float [3, H, W] in 0..255 or 0..1 -> array [H, W, 3] that matplotlib draws."""
+    return image.permute(1, 2, 0).cpu().numpy()
+
+
+def image_grid(images, columns=8, titles=None, scale=1.1):
+    """Small images side by side. images: uint8 [N, 3, H, W]; titles: N strings or None."""
+    rows = -(-len(images) // columns)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(columns * scale, rows * scale * (1.2 if titles else 1)), squeeze=False
+    )
+    for ax in axes.flat:
+        ax.axis("off")
+    for i, image in enumerate(images):
+        axes.flat[i].imshow(to_numpy(image))
+        if titles:
+            axes.flat[i].set_title(titles[i], fontsize=8)
+    return fig
+
+
+def patch_mask(index, grid, size):
+    """Token indices [K] of a patch grid -> bool [H, W] over pixels."""
+    flat = torch.zeros(grid[0] * grid[1], dtype=torch.bool)
+    flat[index] = True
+    flat = flat.view(grid)
+    return flat.repeat_interleave(size[0] // grid[0], 0).repeat_interleave(size[1] // grid[1], 1)
+
+
+def mask_gallery(images, masks, grid):
+    """Per image a row: the image, what the context encoder sees, and each target block to predict.
+
+    images: uint8 [B, 3, H, W]; masks: Masks with context [B, K_c], targets [B, M, K_t]; grid: (rows, columns).
+    """
+    m = masks.targets.shape[1]
+    fig, axes = plt.subplots(len(images), 2 + m, figsize=(1.35 * (2 + m), 1.45 * len(images)), squeeze=False)
+    for i, image in enumerate(images):
+        panels = [
+            torch.ones(image.shape[1:], dtype=torch.bool),
+            patch_mask(masks.context[i], grid, image.shape[1:]),
+        ]
+        panels += [patch_mask(masks.targets[i, j], grid, image.shape[1:]) for j in range(m)]
+        names = ["image", "context"] + [f"target {j + 1}" for j in range(m)]
+        for ax, keep, name, colour in zip(axes[i], panels, names, [GREY, BLUE] + [RED] * m, strict=True):
+            ax.imshow(to_numpy(torch.where(keep, image, torch.full_like(image, 225))))
+            ax.set(xticks=[], yticks=[])
+            for spine in ax.spines.values():
+                spine.set(color=colour, linewidth=2)
+            if i == 0:
+                ax.set_title(name, fontsize=9)
+    fig.tight_layout(pad=0.3)
+    return fig
+
+
+def heatmaps(maps, label, low=0.0, high=None):
+    """Numbers on patch grids side by side, one colour scale. maps: dict title -> [rows, columns]."""
+    high = max(float(m.max()) for m in maps.values()) if high is None else high
+    fig, axes = plt.subplots(1, len(maps), figsize=(2.6 * len(maps) + 0.8, 2.8), squeeze=False, layout="constrained")
+    for ax, (title, values) in zip(axes[0], maps.items(), strict=True):
+        picture = ax.imshow(torch.as_tensor(values).cpu().numpy(), vmin=low, vmax=high, cmap="viridis")
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(title, fontsize=9)
+    fig.colorbar(picture, ax=axes[0].tolist(), label=label, shrink=0.85)
+    return fig
+
+
+def curves(lines, xlabel, ylabel, baselines=None, title=None, ax=None):
+    """Lines against a common axis. lines: dict name -> (x, y); baselines: dict name -> y, drawn as level lines."""
+    fig, ax = (ax.figure, ax) if ax is not None else plt.subplots(figsize=(6.2, 3.6), layout="constrained")
+    for i, (name, (x, y)) in enumerate(lines.items()):
+        few = len(x) <= 30  # markers on every point of a long curve would hide it
+        ax.plot(
+            x,
+            y,
+            color=PALETTE[(4 + i) % 8],
+            ls=LINES[i],
+            marker=MARKERS[i] if few else None,
+            ms=5,
+            label=name,
+        )
+    for i, (name, y) in enumerate((baselines or {}).items()):
+        ax.axhline(y, color=GREY, ls=LINES[1 + i], lw=1.2, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.grid(alpha=0.25)
+    ax.legend(fontsize=8, frameon=False)
+    return fig
+
+
+def probe_bars(table, chance=None, title=None):
+    """Probe accuracies as grouped bars. table: dict arm -> dict probe -> accuracy in [0, 1]."""
+    probes = list(next(iter(table.values())))
+    fig, ax = plt.subplots(figsize=(1.6 + 1.35 * len(table), 3.4), layout="constrained")
+    width = 0.8 / len(probes)
+    for j, probe in enumerate(probes):
+        x = np.arange(len(table)) + (j - (len(probes) - 1) / 2) * width
+        values = [row[probe] for row in table.values()]
+        ax.bar(
+            x,
+            values,
+            width,
+            label=probe,
+            color=PALETTE[(4, 0, 2)[j % 3]],
+            hatch=("", "//", "..")[j % 3],
+            edgecolor="white",
+        )
+        for xi, value in zip(x, values, strict=True):
+            ax.text(xi, value, f"{value:.2f}", ha="center", va="bottom", fontsize=8)
+    if chance is not None:
+        ax.axhline(chance, color="black", ls=":", lw=1, label="chance")
+    ax.set_xticks(range(len(table)), table.keys())
+    ax.set(ylabel="probe accuracy", title=title)
+    ax.legend(fontsize=8, frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.1))
+    return fig
+
+
+def principal_colours(tokens):
+    """First three principal components of all tokens as colours. [B, N, D] -> [B, N, 3] in [0, 1]."""
+    flat = tokens.flatten(0, 1).float()
+    flat = flat - flat.mean(dim=0)
+    _, _, directions = torch.pca_lowrank(flat, q=3, center=False, niter=4)
+    colours = flat @ directions  # [B * N, 3]
+    low, high = colours.quantile(0.02, dim=0), colours.quantile(0.98, dim=0)
+    return ((colours - low) / (high - low)).clamp(0, 1).view(*tokens.shape[:2], 3)
+
+
+def patch_pca(images, tokens, grid):
+    """Images above the first three principal components of their patch tokens, shown as red, green and blue.
+
+    images: uint8 [B, 3, H, W]; tokens: dict name -> [B, N, D], one row of maps per name.
+    """
+    rows = 1 + len(tokens)
+    fig, axes = plt.subplots(rows, len(images), figsize=(1.15 * len(images), 1.25 * rows), squeeze=False)
+    for ax, image in zip(axes[0], images, strict=True):
+        ax.imshow(to_numpy(image))
+    for row, (name, values) in zip(axes[1:], tokens.items(), strict=True):
+        for ax, colours in zip(row, principal_colours(values), strict=True):
+            ax.imshow(colours.view(*grid, 3).cpu().numpy())
+        row[0].set_ylabel(name, fontsize=8)
+    axes[0, 0].set_ylabel("image", fontsize=8)
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+    fig.tight_layout(pad=0.3)
+    return fig
+
+
+def neighbours(queries, found, titles):
+    """Query images and, per way of looking, their nearest neighbours.
+
+    queries: uint8 [Q, 3, H, W]; found: dict name -> uint8 [Q, k, 3, H, W]; titles: name of each query's class.
+    """
+    k = next(iter(found.values())).shape[1]
+    fig, axes = plt.subplots(
+        len(queries),
+        1 + k * len(found),
+        figsize=(0.85 * (1.2 + k * len(found)), 0.95 * len(queries)),
+        squeeze=False,
+    )
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+    for i, query in enumerate(queries):
+        axes[i, 0].imshow(to_numpy(query))
+        axes[i, 0].set_ylabel(titles[i], fontsize=7)
+        for g, pictures in enumerate(found.values()):
+            for j in range(k):
+                axes[i, 1 + g * k + j].imshow(to_numpy(pictures[i, j]))
+    axes[0, 0].set_title("query", fontsize=8)
+    for g, name in enumerate(found):
+        axes[0, 1 + g * k].set_title(name, fontsize=8, loc="left")
+    fig.tight_layout(pad=0.2)
+    return fig
+
+
+class LiveCurve:
+    """A callback for `fit` that redraws one recorded column while the run goes on, where somebody watches.
+
+    column: name in the history's rows. Without a live front end it draws nothing; the notebook's final figure
+    shows the same curve.
+    """
+
+    def __init__(self, column, baselines=None, every=25):
+        self.column, self.baselines, self.every = column, baselines, every
+        self.points, self.handle = ([], []), None
+
+    def __call__(self, step, model, row):
+        if self.column in row:
+            self.points[0].append(step)
+            self.points[1].append(row[self.column])
+        if step % self.every or not self.points[0] or not in_notebook() or not live_front_end():
+            return
+        from IPython.display import display
+
+        fig = curves({self.column: self.points}, "step", self.column, self.baselines)
+        drawn = described(png(fig), f"{self.column} against the step, up to step {step}.")
+        if self.handle is None:
+            self.handle = display(drawn, raw=True, display_id=True)
+        else:
+            self.handle.update(drawn, raw=True)
+        plt.close(fig)
+
+    def close(self):
+        """Take the live picture away, before the final figure is shown."""
+        if self.handle is not None:
+            self.handle.update({"text/plain": ""}, raw=True)
+
+
+def jepa_diagram():
+    """The one picture that the course follows: context, predictor, teacher, energy. Returns a Figure."""
+    fig, ax = plt.subplots(figsize=(8.6, 3.3))
+    ax.set(xlim=(0, 17.2), ylim=(0, 6.6))
+    ax.axis("off")
+
+    def box(x, y, w, h, text, colour):
+        ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.08", fc=colour + "33", ec=colour, lw=1.8))
+        ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", fontsize=9)
+
+    def arrow(a, b, style="-"):
+        ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=12, color="#333333", ls=style, lw=1.3))
+
+    box(0.2, 2.6, 1.8, 1.4, "image\n$x$", GREY)
+    box(3.2, 4.4, 3.2, 1.6, "context encoder\n$f_\\theta$ (kept patches)", BLUE)
+    box(3.2, 0.6, 3.2, 1.6, "teacher $f_\\xi$\n(all patches)", GREEN)
+    box(8.4, 4.4, 3.2, 1.6, "predictor $g_\\phi$\n(where: $m + p_j$)", ORANGE)
+    box(13.6, 2.5, 3.2, 1.6, "energy\n$D(\\hat s_y, s_y)$", RED)
+    arrow((2.1, 3.6), (3.1, 5.0))
+    arrow((2.1, 3.0), (3.1, 1.5))
+    arrow((6.5, 5.2), (8.3, 5.2))
+    ax.text(7.4, 5.4, "$s_x$", ha="center", fontsize=10)
+    arrow((11.7, 5.2), (13.6, 4.1))
+    ax.text(12.8, 5.0, "$\\hat s_y$", fontsize=10)
+    arrow((6.5, 1.4), (13.5, 2.9))
+    ax.text(10.4, 1.25, "$s_y$ at the targets, no gradient", ha="center", fontsize=9)
+    arrow((4.8, 4.3), (4.8, 2.3), "--")
+    ax.text(4.95, 3.3, "slow copy (EMA)", va="center", fontsize=9)
+    return fig

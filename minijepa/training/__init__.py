@@ -1,0 +1,8 @@
+"""One loop trains everything. `fit` is the place to begin; each file beside it holds one thing that a run needs."""
+
+from minijepa.training.fit import History, TrainingDiverged, fit
+from minijepa.training.memory import recompute_blocks
+from minijepa.training.muon import Muon
+from minijepa.training.optimizers import make_optimizers
+
+__all__ = ["fit", "History", "TrainingDiverged", "make_optimizers", "Muon", "recompute_blocks"]
