@@ -217,7 +217,7 @@ def one_step(device):
     from minijepa import JEPA, Predictor, ViT, block_masks
     from minijepa.datasets.shapes import shapeworld
 
-    images = shapeworld(8, seed=0).floats(device=device)  # [8, 3, 32, 32]
+    images = shapeworld(8, seed=0).batch(device=device)  # [8, 3, 32, 32]
     with torch.random.fork_rng(devices=[]):
         encoder = ViT.nano(img_size=32, patch_size=4)
         model = JEPA(encoder, Predictor(encoder.dim, encoder.grid, width=48, depth=2, heads=3)).to(device)

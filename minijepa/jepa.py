@@ -95,7 +95,7 @@ class JEPA(nn.Module):
             loss = loss + self.weight * self.regulariser(pool(context))
         return JEPAOutput(loss, energy, prediction, target, context, all_targets)
 
-    def update_teacher(self, momentum):
+    def after_step(self, momentum):
         """xi <- momentum * xi + (1 - momentum) * theta; call it after every optimiser step."""
         self.teacher.update(self.encoder, momentum)
 

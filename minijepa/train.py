@@ -74,7 +74,7 @@ def draw(out, history, table, encoder, data):
     """curves.png: loss and monitors; patches.png: the first principal components of patch tokens."""
     fig, axes = plots.plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
     plots.curves({"loss": history.curve("loss")}, "step", "loss", ax=axes[0], title="not a measure of quality")
-    monitors = {name: history.curve(name) for name in ("target_std", "content_share")}
+    monitors = {name: history.curve(name) for name in ("position_std", "content_share")}
     plots.curves(monitors, "step", "monitor", ax=axes[1], title="0 would be collapse")
     for name, marker in zip(("kNN", "linear"), "os", strict=True):
         rows = {row: scores[name] for row, scores in table.items() if name in scores}
@@ -84,7 +84,7 @@ def draw(out, history, table, encoder, data):
     fig.savefig(out / "curves.png", dpi=110)
     sample = data.subset(slice(8))
     with torch.no_grad():
-        tokens = encoder(sample.floats(device=next(encoder.parameters()).device)).cpu()  # [8, N, D]
+        tokens = encoder(sample.batch(device=next(encoder.parameters()).device)).cpu()  # [8, N, D]
     patches = plots.patch_pca(sample.images, {"I-JEPA": tokens}, encoder.grid)
     patches.savefig(out / "patches.png", dpi=110)
     for each in (fig, patches):

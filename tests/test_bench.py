@@ -156,7 +156,7 @@ def test_the_step_by_hand_is_the_step_of_fit():
     optimizers[0].param_groups[0]["weight_decay"] = 0.05
     by_hand.train()
     index = next(bench_order(8))
-    loss = bench_split.bare_step(by_hand, optimizers, data.floats(index), seen["masks"], bench_split.Stopwatch())
+    loss = bench_split.bare_step(by_hand, optimizers, data.batch(index), seen["masks"], bench_split.Stopwatch())
     assert loss.item() == pytest.approx(history.rows[0]["loss"], rel=1e-6)
     for name, value in by_fit.state_dict().items():
         torch.testing.assert_close(by_hand.state_dict()[name], value, atol=1e-6, rtol=1e-5)

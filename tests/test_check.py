@@ -220,7 +220,7 @@ def test_a_step_that_moves_nothing_is_noticed(monkeypatch):
 
 def test_a_loss_that_is_not_finite_is_noticed(monkeypatch):
     huge = torch.full((8, 3, 32, 32), 1e38)
-    monkeypatch.setattr("minijepa.datasets.ImageData.floats", lambda self, device: huge)
+    monkeypatch.setattr("minijepa.datasets.ImageData.batch", lambda self, device: huge)
     with pytest.raises(RuntimeError, match="finite"):
         check.one_step("cpu")
 

@@ -124,18 +124,18 @@ def small(n=4):
     )
 
 
-def test_floats_are_the_formula_and_denormalise_undoes_it():
+def test_batches_are_the_formula_and_denormalise_undoes_it():
     data = small()
-    x = data.floats()
+    x = data.batch()
     assert x.shape == (4, 3, 5, 6) and x.dtype == torch.float32
     for c in range(3):
         want = (data.images[:, c].numpy().astype(np.float64) / 255 - data.mean[c]) / data.std[c]
         assert np.allclose(x[:, c].numpy(), want, atol=1e-6)
     assert torch.equal(denormalise(x, data.mean, data.std), data.images)
-    assert torch.equal(data.floats([2, 0]), x[[2, 0]])
-    assert torch.equal(data.floats(torch.tensor([True, False, False, True])), x[[0, 3]])
-    assert torch.equal(data.floats(slice(1, 3), device="cpu"), x[1:3])
-    assert torch.equal(data.floats(torch.tensor(1)), x[1:2])
+    assert torch.equal(data.batch([2, 0]), x[[2, 0]])
+    assert torch.equal(data.batch(torch.tensor([True, False, False, True])), x[[0, 3]])
+    assert torch.equal(data.batch(slice(1, 3), device="cpu"), x[1:3])
+    assert torch.equal(data.batch(torch.tensor(1)), x[1:2])
     assert data.images.dtype == torch.uint8  # untouched
 
 
@@ -306,7 +306,7 @@ def test_the_real_files():
     for part in (train, heldout):
         sums += part.images.sum((0, 2, 3)) / (50_000 * 1024 * 255)
     assert torch.allclose(sums, torch.tensor(train.mean), atol=2e-4)
-    x = heldout.floats()
+    x = heldout.batch()
     assert x.mean((0, 2, 3)).abs().max() < 0.02 and (x.std((0, 2, 3)) - 1).abs().max() < 0.02
     if find_cifar10().name == BINARY:
         raw = (find_cifar10() / "data_batch_1.bin").read_bytes()
@@ -529,7 +529,7 @@ def test_limit_spreads_over_the_classes(tmp_path):
 def test_flat_images_of_one_colour_can_be_normalised(tmp_path):
     save(tmp_path / "a.png", np.full((8, 8, 3), 7, np.uint8))
     with pytest.warns(UserWarning, match="1 of 1 images show one colour"):
-        assert torch.isfinite(image_folder(tmp_path, size=8).floats()).all()
+        assert torch.isfinite(image_folder(tmp_path, size=8).batch()).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", None])

@@ -48,7 +48,7 @@ REGULARISERS = {"vicreg": vicreg, "variance_covariance": variance_covariance, "s
 
 
 class Images:
-    """Noise that answers `len` and `floats`, and remembers what it was asked for; 26 images, so epochs leave a rest."""
+    """Noise that answers `len` and `batch`, and remembers what it was asked for; 26 images, so epochs leave a rest."""
 
     def __init__(self, broken=None):
         self.pixels = torch.randn(26, 3, 8, 8, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
@@ -59,7 +59,7 @@ class Images:
     def __len__(self):
         return len(self.pixels)
 
-    def floats(self, index=None, device=None):
+    def batch(self, index=None, device=None):
         self.asked.append(index.tolist())
         return self.pixels[index]
 
@@ -615,13 +615,13 @@ def test_shards_exchange_the_gradients_of_every_part(group_of_one):
 
 
 def test_images_on_a_device():
-    """`ImageData.to` moves every tensor and nothing else; `floats` then works where they are."""
+    """`ImageData.to` moves every tensor and nothing else; `batch` then works where they are."""
     data = shapeworld(6, seed=0)
     moved = data.to("meta")
     assert moved.images.device.type == moved.labels.device.type == "meta"
     assert {each.device.type for each in moved.factors.values()} == {"meta"} and moved.name == data.name
-    assert moved.images.shape == data.images.shape and moved.floats(torch.arange(2)).device.type == "meta"
-    assert torch.equal(data.to("cpu").floats(), data.floats())
+    assert moved.images.shape == data.images.shape and moved.batch(torch.arange(2)).device.type == "meta"
+    assert torch.equal(data.to("cpu").batch(), data.batch())
 
 
 def test_taking_masks():

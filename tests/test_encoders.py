@@ -125,10 +125,10 @@ def test_an_encoder_of_one_s_own_comes_back_with_all_it_needs(own):
         mine = load_pretrained(place)
         assert (mine.mean, mine.std, mine.classes) == (images.mean, images.std, ("cats", "dogs"))
         assert mine.config["img_size"] == 32 and mine.card["data"] == "Äpfel & pears"
-        assert not mine.encoder.training and torch.equal(mine.floats(images.images), images.floats())
+        assert not mine.encoder.training and torch.equal(mine.batch(images.images), images.batch())
     twin = ViT.nano(img_size=32, patch_size=4).eval()
     twin.load_state_dict(load_file(run / NAME))
-    assert torch.equal(mine.encoder(mine.floats(images.images)), twin(images.floats()))
+    assert torch.equal(mine.encoder(mine.batch(images.images)), twin(images.batch()))
     shipped = load_pretrained()
     assert shipped.floats(images.images).shape == (40, 3, 32, 32) and len(shipped.classes) == 10
 
@@ -139,7 +139,7 @@ def test_an_encoder_of_another_size_keeps_it(tmp_path):
     save_encoder(tmp_path / "any name.safetensors", encoder, "micro", data)
     mine = load_pretrained(tmp_path / "any name.safetensors")
     assert (mine.config["img_size"], mine.config["patch_size"], mine.config["dim"]) == (48, 8, 192)
-    assert torch.equal(mine.encoder(data.floats()), encoder(data.floats()))
+    assert torch.equal(mine.encoder(data.batch()), encoder(data.batch()))
 
 
 def changed(place, content):

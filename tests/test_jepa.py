@@ -145,11 +145,11 @@ def test_weight_zero_is_plain_and_the_weight_is_linear(x, masks):
     torch.testing.assert_close(out.loss, plain.loss + 0.25 * out.context.mean(dim=1).square().sum())
 
 
-def test_update_teacher_moves_the_teacher_only():
+def test_after_step_moves_the_teacher_only():
     model = make()
     student = [p.clone() for p in model.encoder.parameters()]
     teacher = [p.clone() for p in model.teacher.encoder.parameters()]
-    model.update_teacher(0.75)
+    model.after_step(0.75)
     for t, old, s in zip(model.teacher.encoder.parameters(), teacher, student, strict=True):
         torch.testing.assert_close(t, 0.75 * old + 0.25 * s, atol=1e-6, rtol=1e-5)
     assert all(torch.equal(a, b) for a, b in zip(model.encoder.parameters(), student, strict=True))
@@ -228,7 +228,7 @@ def test_fit_trains_on_clips_with_two_sets():
     data = ClipData(clips, {}, {}, "noise", (0.5,), (0.25,))
     history = fit(model, data, lambda batch, generator: two_sets_of(batch, generator), steps=3, batch_size=4, lr=1e-3)
     assert len(history.rows) == 3 and all(row["loss"] > 0 for row in history.rows)
-    assert history.rows[0]["target_std"] > 0
+    assert history.rows[0]["position_std"] > 0
 
 
 def two_sets_of(batch, generator):
@@ -275,6 +275,6 @@ def test_with_pixels_the_same_engine_is_mae_like(x, masks):
     out.loss.backward()
     assert all(p.grad is not None for p in model.encoder.parameters())
     before = [p.clone() for p in model.parameters()]
-    model.update_teacher(0.5)  # pixels do not learn
+    model.after_step(0.5)  # pixels do not learn
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
     assert model.target_encoder is model.encoder

@@ -28,15 +28,15 @@ def read(data, team=None, steps=range(3), batch=8, accumulate=1):
     """What a process of that team receives: a list of [B, 3, H, W]."""
     requests = list(BatchOrder(len(data), batch, 0).requests(steps, accumulate, team or Team()))
     data.read_ahead(requests)
-    return [data.floats(index) for _, index in requests]
+    return [data.batch(index) for _, index in requests]
 
 
 def test_without_training_it_gives_the_whole_images(folder):
     data, memory = LoaderData(folder, size=32, workers=0), image_folder(folder, size=32)
     small = LoaderData(folder, size=32, workers=0, mean=memory.mean, std=memory.std)
     assert len(data) == 20
-    assert torch.equal(small.floats(slice(3, 9)), memory.floats(slice(3, 9)))
-    assert torch.equal(small.floats(), memory.floats())
+    assert torch.equal(small.batch(slice(3, 9)), memory.batch(slice(3, 9)))
+    assert torch.equal(small.batch(), memory.batch())
 
 
 def test_crops_repeat_and_differ(folder):
@@ -65,7 +65,7 @@ def test_fit_trains_on_it_and_resumes(folder, tmp_path):
         settings = {**recipe.TRAINING, "augment": None, "batch_size": 8, "steps": 4}
         data, model = LoaderData(folder, size=32, workers=workers), recipe.build()
         history = fit(model, data, recipe.masks, **settings, **more)
-        assert torch.equal(data.floats(slice(2)), LoaderData(folder, size=32).floats(slice(2)))
+        assert torch.equal(data.batch(slice(2)), LoaderData(folder, size=32).batch(slice(2)))
         return history, model.state_dict()
 
     def stop(step, model, row):
@@ -87,7 +87,7 @@ def test_an_error_lets_the_workers_go(folder):
     data = LoaderData(folder, size=32, workers=0)
     with pytest.raises(ZeroDivisionError):
         fit(recipe.build(), data, recipe.masks, steps=3, batch_size=8, callbacks=[stop])
-    assert data.floats(slice(2)).shape == (2, 3, 32, 32)
+    assert data.batch(slice(2)).shape == (2, 3, 32, 32)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the workers' batches are pinned")
@@ -98,7 +98,7 @@ def test_a_copy_from_ordinary_memory_is_waited_for(folder, monkeypatch):
     monkeypatch.setattr(
         torch.Tensor, "to", lambda x, *where, **how: copies.append((where, how)) or to(x, *where, **how)
     )
-    assert data.floats(torch.tensor([1, 2]), device="meta").device.type == "meta"
+    assert data.batch(torch.tensor([1, 2]), device="meta").device.type == "meta"
     assert (("meta",), {"non_blocking": False}) in copies
 
 
@@ -106,7 +106,7 @@ def test_other_images_than_ordered_are_refused(folder):
     data = LoaderData(folder, size=32, workers=0)
     data.read_ahead([(0, torch.tensor([1, 2]))])
     with pytest.raises(RuntimeError, match=r"\[1, 2\] were read ahead, but \[3, 4\]"):
-        data.floats(torch.tensor([3, 4]))
+        data.batch(torch.tensor([3, 4]))
 
 
 def test_a_damaged_file_is_named(tmp_path):

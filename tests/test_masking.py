@@ -23,7 +23,7 @@ LINES = st.one_of(st.tuples(st.just(1), st.integers(2, 32)), st.tuples(st.intege
 
 
 def ordered(low, high):
-    return st.tuples(st.floats(low, high), st.floats(low, high)).map(sorted).map(tuple)
+    return st.tuples(st.batch(low, high), st.batch(low, high)).map(sorted).map(tuple)
 
 
 def ratios(most):
@@ -139,7 +139,7 @@ def check_masks(masks, batch, grid, n_targets):
     target_scale=ordered(0.005, 0.9),
     target_aspect=ratios(30),
     context_scale=ordered(0.005, 1.0),
-    context_share=st.one_of(st.none(), st.floats(0, 1)),
+    context_share=st.one_of(st.none(), st.batch(0, 1)),
     target_keep=st.one_of(st.none(), st.integers(1, 40)),
     seed=st.integers(0, 2**31),
 )
@@ -366,8 +366,8 @@ def test_make_room_leaves_other_images_alone():
 @given(
     grid=st.one_of(GRIDS, LINES),
     batch=st.integers(1, 5),
-    seen=st.floats(0, 1),
-    asked=st.floats(0, 1),
+    seen=st.batch(0, 1),
+    asked=st.batch(0, 1),
     seed=st.integers(0, 2**31),
 )
 def test_random_masks(grid, batch, seen, asked, seed):
@@ -431,7 +431,7 @@ def test_random_masks_refuse(seen, asked):
 
 
 @settings(max_examples=40)
-@given(grid=GRIDS, share=st.floats(0.5, 1.0))
+@given(grid=GRIDS, share=st.batch(0.5, 1.0))
 def test_the_largest_context_that_fits_is_accepted(grid, share):
     """The bound is sharp: one target block and all the rest as context works, one patch more does not."""
     n = grid[0] * grid[1]

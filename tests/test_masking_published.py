@@ -113,7 +113,7 @@ def test_where_it_would_hang_it_raises_with_the_numbers():
             assert h * w > 10 and targets.shape == (1, 4, h * w)
     assert abs(raised / 400 - 0.485) < 4.5 * math.sqrt(0.485 * 0.515 / 400)
     with pytest.raises(ValueError, match="for ever.* 6x6 "):
-        block_masks(2, (6, 6), faithful=True, generator=seeded(0))
+        block_masks(2, (6, 6), published=True, generator=seeded(0))
 
 
 @pytest.mark.parametrize(("side", "block"), [(14, 13), (16, 15), (8, 7)])
@@ -251,7 +251,7 @@ def test_after_twenty_tries_a_target_is_let_into_the_context():
 
 
 def test_faithful_masks_are_the_published_ones():
-    masks = block_masks(8, (14, 14), n_targets=3, faithful=True, generator=seeded(5))
+    masks = block_masks(8, (14, 14), n_targets=3, published=True, generator=seeded(5))
     context, targets = published_block_masks(8, (14, 14), 3, generator=seeded(5))
     assert torch.equal(masks.context, context) and torch.equal(masks.targets, targets)
     assert masks.context.dtype == masks.targets.dtype == torch.int64

@@ -127,7 +127,7 @@ class Images:
     def __len__(self):
         return 20
 
-    def floats(self, index=None, device=None):
+    def batch(self, index=None, device=None):
         return normal(20, 3, 8, 8)[index]
 
 

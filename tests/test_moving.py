@@ -126,22 +126,22 @@ def test_digits_are_the_bundled_ones_and_the_held_out_ones_are_others():
 
 def test_normalised_values_are_about_standard():
     for colour in ("bright", "random"):
-        x = moving_shapes(256, colour=colour).floats()
+        x = moving_shapes(256, colour=colour).batch()
         assert abs(float(x.mean())) < 0.15 and abs(float(x.std()) - 1) < 0.15, colour
 
 
 def test_clip_data_is_cut_and_normalised_like_images(clips):
     index = torch.tensor([5, 0, 7])
-    x = clips.floats(index)
+    x = clips.batch(index)
     expected = (clips.clips[index].double() / 255 - clips.mean[0]) / clips.std[0]
     torch.testing.assert_close(x.double(), expected, atol=1e-5, rtol=0)
-    assert x.shape == (3, 1, 8, 32, 32) and clips.floats(slice(0, 4)).shape[0] == 4 and len(clips) == 400
+    assert x.shape == (3, 1, 8, 32, 32) and clips.batch(slice(0, 4)).shape[0] == 4 and len(clips) == 400
     part = clips.subset(clips.labels["direction"] == 1)
     assert len(part) == int((clips.labels["direction"] == 1).sum()) and set(part.labels["direction"].tolist()) == {1}
     assert torch.equal(part.factors["angle"], clips.factors["angle"][clips.labels["direction"] == 1])
     assert "400 clips of 8 frames" in repr(clips)
     colour = ClipData(torch.full((2, 3, 2, 4, 4), 51, dtype=torch.uint8), {}, {}, "c", (0.2, 0.1, 0.0), (1.0, 0.5, 0.1))
-    torch.testing.assert_close(colour.floats()[0, :, 0, 0, 0], torch.tensor([0.0, 0.2, 2.0]))
+    torch.testing.assert_close(colour.batch()[0, :, 0, 0, 0], torch.tensor([0.0, 0.2, 2.0]))
 
 
 def test_shuffled_frames_are_the_same_frames():

@@ -26,7 +26,7 @@ def in_memory(root, size):
 
 def whole_images(root, size):
     data = LoaderData(root, size, workers=0)
-    return denormalise(data.floats(), data.mean, data.std)
+    return denormalise(data.batch(), data.mean, data.std)
 
 
 def training_crops(root, size):

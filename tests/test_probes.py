@@ -10,7 +10,7 @@ from minijepa.vit import ViT
 
 
 class Images:
-    """Noise that answers `len` and `floats`, with labels."""
+    """Noise that answers `len` and `batch`, with labels."""
 
     def __init__(self, count=7, classes=3):
         self.pixels = torch.randn(count, 3, 8, 8, generator=seeded(0))
@@ -19,7 +19,7 @@ class Images:
     def __len__(self):
         return len(self.pixels)
 
-    def floats(self, index=None, device=None):
+    def batch(self, index=None, device=None):
         return (self.pixels if index is None else self.pixels[index]).to(device)
 
 

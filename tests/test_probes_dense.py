@@ -65,7 +65,7 @@ def test_token_features_are_the_encoder_s_tokens(encoder, scenes):
     assert cache.tokens.shape == (240, 64, 24) and cache.grid == (8, 8) and len(cache) == 240
     assert not cache.tokens.requires_grad and cache.megabytes == 240 * 64 * 24 * 4 / 1e6
     with torch.no_grad():
-        torch.testing.assert_close(cache.tokens[5], encoder(scenes.floats([5]))[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(cache.tokens[5], encoder(scenes.batch([5]))[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(cache.pooled(), features(encoder, scenes))
     assert torch.equal(cache.flat(), cache.tokens.reshape(240, -1))
     assert torch.equal(cache[3:7].tokens, cache.tokens[3:7]) and cache[3:7].grid == (8, 8)
@@ -80,7 +80,7 @@ def test_a_grid_of_another_size_is_refused():
 
 
 def test_raw_patches_are_the_pixels(scenes):
-    raw, x = raw_patches(scenes), scenes.floats()
+    raw, x = raw_patches(scenes), scenes.batch()
     assert raw.tokens.shape == (240, 64, 48) and raw.grid == (8, 8)
     assert torch.equal(raw.tokens[2, 8 + 3], x[2, :, 4:8, 12:16].reshape(-1))
     torch.testing.assert_close(raw.pooled(), x.view(240, 3, 8, 4, 8, 4).mean(dim=(2, 4)).flatten(1))

@@ -31,14 +31,14 @@ KILLS = [
 
 
 class Images:
-    """Noise that answers `len` and `floats`; 22 images, so that an epoch does not end with a checkpoint."""
+    """Noise that answers `len` and `batch`; 22 images, so that an epoch does not end with a checkpoint."""
 
     pixels = torch.randn(22, 3, 8, 8, generator=torch.Generator().manual_seed(7))
 
     def __len__(self):
         return len(self.pixels)
 
-    def floats(self, index=None, device=None):
+    def batch(self, index=None, device=None):
         return self.pixels[index].to(device)
 
 

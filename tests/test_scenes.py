@@ -15,8 +15,8 @@ KNOBS = st.fixed_dictionaries(
         "seed": st.integers(0, 2**31 - 1),
         "size": st.sampled_from([24, 32, 48]),
         "count": st.sampled_from([1, 2, (1, 4), (3, 4), 4]),
-        "radius": st.floats(6, 12),
-        "fog": st.floats(0, 2),
+        "radius": st.batch(6, 12),
+        "fog": st.batch(0, 2),
         "mixed": st.booleans(),
         "shapes": st.sampled_from([("disk",), ("bar", "T"), ("disk", "ring", "square", "triangle", "plus")]),
     }

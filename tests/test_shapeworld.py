@@ -363,22 +363,22 @@ def test_a_nearest_neighbour_tells_the_shapes_apart():
 def legal_knobs(draw):
     layout = draw(st.sampled_from(LAYOUTS))
     size = draw(st.integers(16, 64))
-    radius = sorted(draw(st.tuples(st.floats(1.5, size / 2), st.floats(1.5, size / 2))))
+    radius = sorted(draw(st.tuples(st.batch(1.5, size / 2), st.batch(1.5, size / 2))))
     room = {"multi": size / 4, "single": size / 2, "scatter": 0}[layout]
     count = (1, 1) if layout == "single" else tuple(sorted(draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))))
     return dict(
         layout=layout,
         size=size,
         radius=tuple(radius),
-        jitter=draw(st.floats(0, room)),
+        jitter=draw(st.batch(0, room)),
         count=count,
         shapes=tuple(draw(st.lists(st.sampled_from(SHAPES), min_size=1, unique=True))),
         mixed=draw(st.booleans()),
-        rotation=draw(st.floats(0, math.pi)),
+        rotation=draw(st.batch(0, math.pi)),
         colour=draw(st.sampled_from(["contrast", "shared", "grey", "hue"])),
         texture=tuple(draw(st.lists(st.sampled_from(TEXTURES), min_size=1, unique=True))),
-        amplitude=draw(st.floats(0, 0.5)),
-        noise=draw(st.floats(0, 1)),
+        amplitude=draw(st.batch(0, 0.5)),
+        noise=draw(st.batch(0, 1)),
         with_masks=True,
         seed=draw(st.integers(0, 2**31 - 1)),
     )

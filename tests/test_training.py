@@ -26,7 +26,7 @@ GRID = (4, 4)
 
 
 class Images:
-    """Noise that answers `len` and `floats`, and remembers what it was asked for."""
+    """Noise that answers `len` and `batch`, and remembers what it was asked for."""
 
     def __init__(self, count=20):
         generator = torch.Generator().manual_seed(7)
@@ -40,7 +40,7 @@ class Images:
         self.pixels = self.pixels.float()
         return self
 
-    def floats(self, index=None, device=None):
+    def batch(self, index=None, device=None):
         self.asked.append(index)
         return self.pixels[index].to(device)
 
@@ -52,8 +52,8 @@ class BrokenImages(Images):
         super().__init__()
         self.request, self.value = request, value
 
-    def floats(self, index=None, device=None):
-        x = super().floats(index, device)
+    def batch(self, index=None, device=None):
+        x = super().batch(index, device)
         if len(self.asked) >= self.request:
             x[0, 0, 0, 0] = self.value
         return x
@@ -216,7 +216,7 @@ def test_rows_record_the_schedules():
     assert [row["step"] for row in history.rows] == list(range(1, 11))
     assert history.curve("lr")[1] == [warmup_cosine(t, 10, 0.5e-2, 0.3) for t in range(10)]
     assert history.curve("momentum")[1] == pytest.approx([0.6 + 0.03 * t for t in range(10)])
-    steps, values = history.curve("target_std")
+    steps, values = history.curve("position_std")
     assert steps == [1, 5, 9, 10] == history.curve("content_share")[0]
     assert all(0 < value < 2 for value in values)
     assert history.curve("no such column") == ([], [])

@@ -46,7 +46,7 @@ def test_gifs_and_frame_folders_in_class_folders(tmp_path):
     assert values(data) == [[0, 10, 20, 30], [40, 50, 60, 70], [100, 110, 120, 130]]
     assert data.classes["class"] == ("left", "right") and data.labels["class"].tolist() == [0, 0, 1]
     assert data.factors["file"].tolist() == [0, 0, 1] and data.factors["first"].tolist() == [0, 4, 0]
-    x = data.floats()
+    x = data.batch()
     assert abs(float(x.mean())) < 1e-4 and abs(float(x.var()) - 1) < 1e-2
 
 

@@ -334,7 +334,7 @@ def test_white_images_in_a_batch_by_chance_stop_no_run(tmp_path):
     for i in range(2):
         Image.new("RGB", (8, 8), "white").save(tmp_path / f"{i}.png")
     with pytest.warns(UserWarning, match=r"1\.png"), pytest.warns(UserWarning, match=r"0\.png"):
-        assert LoaderData(tmp_path, size=8, workers=0).floats(slice(0, 2)).shape == (2, 3, 8, 8)
+        assert LoaderData(tmp_path, size=8, workers=0).batch(slice(0, 2)).shape == (2, 3, 8, 8)
 
 
 def test_one_process_of_several_speaks(tmp_path, capsys, monkeypatch):

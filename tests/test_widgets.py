@@ -191,7 +191,7 @@ def test_every_reachable_setting_answers(data):
 
 def test_images_of_another_form_are_refused(data):
     with pytest.raises(ValueError, match=r"uint8 \[B, 3, H, W\]"):
-        MaskExplorer(data.floats(slice(0, 2)))
+        MaskExplorer(data.batch(slice(0, 2)))
 
 
 # --- predictions ------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Oracle(torch.nn.Module):
 def test_a_perfect_prediction_finds_the_real_patches(data):
     """The album holds the images themselves: what is nearest must be the patch itself, at distance 0."""
     shown = data.subset(slice(0, 1))
-    oracle = Oracle(pixels(shown.floats())[0])
+    oracle = Oracle(pixels(shown.batch())[0])
     explorer = PredictionExplorer(oracle, shown, data, sizes=(3,), k=2)
     answers = explorer.answers[3]
     assert oracle.training, "the model's mode must be left as it was"
@@ -237,7 +237,7 @@ def test_a_perfect_prediction_finds_the_real_patches(data):
 
 def test_a_prediction_that_knows_only_the_place_is_no_better_than_chance():
     data = shapeworld(120, seed=4)
-    oracle = Oracle(pixels(data.floats()).mean(dim=0))
+    oracle = Oracle(pixels(data.batch()).mean(dim=0))
     explorer = PredictionExplorer(oracle, data.subset(slice(0, 30)), data.subset(slice(30, 120)), sizes=(2,))
     assert 0.4 < explorer.answers[2].beaten.mean() < 0.6
 
@@ -259,9 +259,9 @@ def test_beaten_counts_only_album_patches_of_the_same_place(explorers, data):
     block = explorer.answers[size].blocks[place]
     rest = torch.tensor([[n for n in range(64) if n not in block.tolist()]])
     with torch.no_grad():
-        x = data.floats(torch.tensor([image]))
+        x = data.batch(torch.tensor([image]))
         predicted = jepa.predictor(jepa.encoder(x, keep=rest), Masks(rest, block[None, None]))[0, 0]  # [4, D]
-        real, album = jepa.teacher(x)[0], jepa.teacher(data.floats(slice(3, 24)))
+        real, album = jepa.teacher(x)[0], jepa.teacher(data.batch(slice(3, 24)))
     for i, token in enumerate(block.tolist()):
         to_real = (predicted[i] - real[token]).norm()
         farther = [(predicted[i] - other[token]).norm() > to_real for other in album]

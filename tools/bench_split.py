@@ -66,10 +66,10 @@ class Stopwatch:
 
 
 class Watched:
-    """Data that note how long `floats` takes."""
+    """Data that note how long `batch` takes."""
 
     def __init__(self, data, watch):
-        self.data, self.floats = data, watch.timed("data", data.floats)
+        self.data, self.batch = data, watch.timed("data", data.batch)
 
     def __len__(self):
         return len(self.data)
@@ -92,7 +92,7 @@ def bare_step(jepa, optimizers, x, masks, watch):
     for each in optimizers:
         each.step()
     at = watch.add("optimiser", at)
-    jepa.update_teacher(0.996)
+    jepa.after_step(0.996)
     watch.add("EMA", at)
     return loss.detach()
 

@@ -98,7 +98,7 @@ def our_step(jepa, optimizer, x, autocast, draw=our_masks):
         loss = jepa(x, masks).loss
     loss.backward()
     optimizer.step()
-    jepa.update_teacher(0.996)
+    jepa.after_step(0.996)
 
 
 def textbook_step(jepa, optimizer, x, autocast, draw=textbook_masks):

@@ -60,7 +60,7 @@ def tick_times(control, ticks, rng):
 def monitor_cost(steps=20):
     """Seconds of the processor: (a training step, a diagnosis, steps between two diagnoses)."""
     data, jepa = shapeworld(512, seed=0), recipe.build()
-    watch = DiagnoseDuring(data.floats(slice(0, 128)))
+    watch = DiagnoseDuring(data.batch(slice(0, 128)))
     fit(jepa, data, recipe.masks, **recipe.TRAINING, steps=3, callbacks=[watch])  # the first steps are slower
     start = time.process_time()
     fit(jepa, data, recipe.masks, **recipe.TRAINING, steps=steps)

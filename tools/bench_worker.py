@@ -94,7 +94,7 @@ def shared_step(team):
         with distributed.over_the_whole_batch(jepa, team):
             parallel(x, distributed.take(recipe.masks(BATCH, generator), rows)).loss.backward()
         optimizer.step()
-        jepa.update_teacher(0.996)
+        jepa.after_step(0.996)
 
     return Timed(step, BATCH, BATCH * flops, BATCH * step_tokens(recipe.masks, BATCH))
 

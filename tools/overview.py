@@ -31,7 +31,7 @@ def main():
     _, heldout = load("cifar10")
     many = heldout.subset(slice(0, 64))
     with torch.no_grad():
-        colours = plots.principal_colours(encoder.eval()(many.floats()))  # [64, N, 3]
+        colours = plots.principal_colours(encoder.eval()(many.batch()))  # [64, N, 3]
     masks = recipe.masks(3, torch.Generator().manual_seed(4))
 
     fig = plt.figure(figsize=(11, 4.2))

@@ -105,7 +105,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
             **{f"untrained_{key}": round(baselines["untrained"][probe], 4) for probe, key in PROBES.items()},
             "raw_knn": round(baselines["raw pixels"]["kNN"], 4),
             "raw_linear": round(baselines["raw pixels"]["linear"], 4),
-            **{key: round(last[key], 4) for key in ("target_std", "content_share", "loss") if key in last},
+            **{key: round(last[key], 4) for key in ("position_std", "content_share", "loss") if key in last},
             **{f"validation_{PROBES[probe]}": round(value, 4) for probe, value in validation.items()},
         },
         "knn_curve": [[0, round(at_start, 3)]]

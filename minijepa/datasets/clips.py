@@ -19,7 +19,7 @@ class ClipData:
         labels: int64 [N] each, by what they tell: labels["direction"], labels["shape"], …
         classes: for each of these the names of its values.
         name: what the data are called in tables and captions.
-        mean, std: C floats each in units of [0, 1]; the constants of `floats`.
+        mean, std: C floats each in units of [0, 1]; the constants of `batch`.
         factors: what else is known of each clip, by name; tensors whose first axis is N.
 
     `minijepa.fit` trains on it as on images. Treat the tensors as read-only (clone before writing).
@@ -61,7 +61,7 @@ class ClipData:
             f"ClipData({self.name}: {n:,} clips of {frames} frames {height}×{width}, labels {', '.join(self.labels)})"
         )
 
-    def floats(self, index=None, device=None) -> Tensor:
+    def batch(self, index=None, device=None) -> Tensor:
         """The clips as the model sees them: (x / 255 − mean) / std per channel.
 
         Args:

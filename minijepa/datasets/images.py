@@ -65,7 +65,7 @@ class ImageData:
         labels: int64 [N], indices into `classes`.
         classes: the name of each class.
         name: what the data are called in tables and captions.
-        mean, std: three floats each in units of [0, 1]; the constants of `floats`.
+        mean, std: three floats each in units of [0, 1]; the constants of `batch`.
         factors: what else is known of each image, by name; tensors [N] or, per object, [N, K].
         object_masks: bool [N, K, H, W], the visible pixels of each object, or None.
         boxes: float32 [N, K, 4], (x0, y0, x1, y1) in pixels around those, or None.
@@ -103,7 +103,7 @@ class ImageData:
         n, _, height, width = self.images.shape
         return f"ImageData({self.name}: {n:,} images {height}×{width}, {len(self.classes)} classes)"
 
-    def floats(self, index=None, device=None) -> Tensor:
+    def batch(self, index=None, device=None) -> Tensor:
         """The images as the model sees them: `normalise(images[index], mean, std)`.
 
         Args:
@@ -123,7 +123,7 @@ class ImageData:
             device: "cuda", "cpu", … ; 40,000 images of 32×32 pixels take 123 MB there.
 
         Returns:
-            `ImageData` whose `floats` gathers and normalises on that device.
+            `ImageData` whose `batch` gathers and normalises on that device.
         """
 
         def move(part):

@@ -19,13 +19,13 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation pe
 
 
 class LoaderData:
-    """A folder of images for `fit`, which finds here what it finds in ImageData: `len` and `floats(index, device)`.
+    """A folder of images for `fit`, which finds here what it finds in ImageData: `len` and `batch(index, device)`.
 
     path: as for `image_folder`; of a folder that is split (train and val) the part to learn from. size: the side of
     the square crops, in pixels. workers: processes that read; 0 reads in this one. scale, aspect, flip: as in
     `crop_flip`, made here by torchvision's v2 transforms before the image is made smaller, so give `fit` augment=None.
     seed: the crop of an image is a function of seed, step and image, so a run repeats, can be resumed, and is the same
-    on any number of processes. mean, std: the constants of `floats`.
+    on any number of processes. mean, std: the constants of `batch`.
     Prints the line that `image_folder` prints, and raises ValueError for the same folders. An image is looked at when
     it is read: one that cannot be decoded raises DataCorrupt then, and one that is one colour throughout gives a
     warning with its name, from each process that reads it (`image_folder` counts them, and refuses a whole set of one).
@@ -62,7 +62,7 @@ class LoaderData:
             return step, i, self.transform(image)
 
     def read_ahead(self, requests):
-        """Let the workers begin. requests: (step, indices [B]) in the order in which `floats` will ask for them."""
+        """Let the workers begin. requests: (step, indices [B]) in the order in which `batch` will ask for them."""
         self.batches = None  # workers get a copy of this object, and the batches of others cannot be copied
         batches = ([(step, i) for i in index.tolist()] for step, index in requests)
         pinned = torch.cuda.is_available()
@@ -70,7 +70,7 @@ class LoaderData:
         # a generator of its own: else it would take a number from torch's global one
         self.batches = iter(torch.utils.data.DataLoader(self, **order, generator=torch.Generator()))
 
-    def floats(self, index=None, device=None):
+    def batch(self, index=None, device=None):
         """float32 [B, 3, size, size]. index: int64 [B], or what indexes such a tensor.
 
         While `fit` trains: the crops that the workers have ready. Else, for probes: the whole images, resized and cut
@@ -90,5 +90,5 @@ class LoaderData:
         return normalise(images.to(device, non_blocking=images.is_pinned()), self.mean, self.std)
 
     def done(self):
-        """Let the workers go; from now on `floats` gives whole images."""
+        """Let the workers go; from now on `batch` gives whole images."""
         self.batches = None

@@ -54,7 +54,7 @@ class Data2Vec(nn.Module):
         energy = self.distance(prediction.float(), target.float())  # [B, M, K_t]
         return JEPAOutput(energy.mean(), energy, prediction, target, tokens, all_targets)
 
-    def update_teacher(self, momentum):
+    def after_step(self, momentum):
         """xi <- momentum * xi + (1 - momentum) * theta."""
         self.teacher.update(self.encoder, momentum)
 

@@ -27,7 +27,7 @@ class TwoViews(nn.Module):
     away after training; hidden: of its middle layer.
     """
 
-    compares_images = True  # so `fit` refuses to split its batches over processes, or to accumulate them
+    compares_examples = True  # so `fit` refuses to split its batches over processes, or to accumulate them
 
     def __init__(self, encoder, loss, width=128, hidden=512):
         super().__init__()
@@ -46,7 +46,7 @@ class TwoViews(nn.Module):
         first, second = self.projector(pool(tokens)).float().chunk(2)  # [B, width] each
         return JEPAOutput(self.loss(first, second), None, None, None, tokens, tokens.detach())
 
-    def update_teacher(self, momentum):
+    def after_step(self, momentum):
         """There is none."""
 
     @property

@@ -3,7 +3,7 @@
 For each image: M target blocks B_1..B_M, and a context block B_x from which the targets are removed.
 What makes it work (arXiv:2301.08243, section 3 and table 6): targets large enough to be about objects, context
 rich but with no target in it. This sampler always ends, reaches every patch, and never leaks a target into the
-context; `faithful=True` gives the published sampler with its biases (published.py).
+context; `published=True` gives the published sampler with its biases (published.py).
 """
 
 from functools import lru_cache
@@ -24,7 +24,7 @@ def block_masks(
     context_scale=(0.85, 1.0),
     target_keep=None,
     context_keep=None,
-    faithful=False,
+    published=False,
     generator=None,
 ):
     """Sample multi-block masks. Defaults: the published settings of I-JEPA.
@@ -39,11 +39,11 @@ def block_masks(
     Every patch is reached, about equally often; `start_probabilities` states how evenly, per axis.
     Returns Masks on the CPU. Raises ValueError if the request cannot be met for some size that may be drawn.
     Source: arXiv:2301.08243, appendix A.1 (multi-block masking); what the published code adds to it is in
-    `published.py` and comes with faithful=True, which ignores *_keep.
+    `published.py` and comes with published=True, which ignores *_keep.
     """
     check_scales(target_scale=target_scale, context_scale=context_scale)
     check_request(batch, grid, n_targets, target_aspect)
-    if faithful:
+    if published:
         return Masks(
             *published_block_masks(
                 batch, grid, n_targets, target_scale, target_aspect, context_scale, generator=generator

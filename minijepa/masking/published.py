@@ -42,7 +42,7 @@ def published_block_masks(
             raise ValueError(
                 f"the published sampler would loop for ever: a {name} block of {h}x{w} = {h * w} patches was drawn on "
                 f"a {grid[0]}x{grid[1]} grid and more than min_keep = {min_keep} are required. "
-                f"Use a larger grid, a smaller min_keep, or faithful=False"
+                f"Use a larger grid, a smaller min_keep, or published=False"
             )
     contexts, targets = [], []
     for _ in range(batch):
@@ -113,7 +113,7 @@ def published_tube_masks(batch, grid, n_blocks, scale, aspect, duration=1.0, gen
         else:
             raise ValueError(
                 f"the published sampler would loop for ever: {n_blocks} blocks of {d}x{h}x{w} tubelets cover the whole "
-                f"{times}x{rows}x{columns} grid. Use a larger grid, a smaller scale, or faithful=False"
+                f"{times}x{rows}x{columns} grid. Use a larger grid, a smaller scale, or published=False"
             )
         contexts.append((~hidden).flatten().nonzero()[:, 0])
         targets.append(hidden.flatten().nonzero()[:, 0])

@@ -26,7 +26,7 @@ def tube_masks(
     duration=1.0,
     context_keep=None,
     target_keep=None,
-    faithful=False,
+    published=False,
     generator=None,
 ):
     """Multi-block masks of a clip: the union of `n_blocks` boxes is predicted, the rest is seen.
@@ -38,13 +38,13 @@ def tube_masks(
     tokens; None: as many as the poorest clip of the batch has. A clip whose blocks cover too much gets its last
     blocks moved onto its first, one after the other, until enough is left to be seen.
     Returns Masks, context [B, K_c], targets [B, 1, K_t]: one target, the union, unlike I-JEPA's M separate blocks.
-    faithful=True: the published sampler (which ignores *_keep), with its loss of late frames.
+    published=True: the published sampler (which ignores *_keep), with its loss of late frames.
     Raises ValueError if the request cannot be met for some size that may be drawn.
     """
     check_grid(batch, grid)
     check_scales(scale=scale, duration=(duration, duration))
     check_request(batch, grid[1:], n_blocks, aspect)
-    if faithful:
+    if published:
         return Masks(*published_tube_masks(batch, grid, n_blocks, scale, aspect, duration, generator=generator))
     long = max(1, round(duration * grid[0]))
     units = (1, *grid[1:]) if long == grid[0] else tuple(grid)  # what is hidden or kept as one: a tube, or a token

@@ -68,7 +68,7 @@ class TokenFeatures:
 def token_features(encoder, data, *, dtype=torch.float32, batch_size=100, device=None):
     """All patch tokens of the last layer of a frozen encoder, as TokenFeatures [N, L, D].
 
-    data: ImageData, or anything with `len` and `floats`. dtype: torch.float32, or torch.float16 for half the memory;
+    data: ImageData, or anything with `len` and `batch`. dtype: torch.float32, or torch.float16 for half the memory;
     in float16 a token keeps three decimal digits, which changes a probe by less than its error.
     """
     chunks = [encoder(x).to("cpu", dtype) for x in frozen_batches(encoder, data, batch_size, device)]  # [B, L, D]
@@ -80,7 +80,7 @@ def raw_patches(data, patch_size=4):
 
     data: ImageData whose sides are multiples of patch_size, in pixels.
     """
-    x = data.floats()  # [N, C, H, W]
+    x = data.batch()  # [N, C, H, W]
     grid = (x.shape[2] // patch_size, x.shape[3] // patch_size)
     tokens = rearrange(x, "n c (h p) (w q) -> n (h w) (c p q)", p=patch_size, q=patch_size)
     return TokenFeatures(tokens, grid)
@@ -88,7 +88,7 @@ def raw_patches(data, patch_size=4):
 
 def raw_pixels(data, *, size=None):
     """The images themselves as features, normalised: [N, C H W]; size: shrink to size x size first."""
-    x = data.floats()  # [N, C, H, W]
+    x = data.batch()  # [N, C, H, W]
     if size is not None:
         x = torch.nn.functional.adaptive_avg_pool2d(x, size)
     return x.flatten(1)
@@ -101,6 +101,6 @@ def frozen_batches(encoder, data, batch_size, device=None):
     encoder.eval()
     try:
         for index in torch.arange(len(data)).split(batch_size):
-            yield data.floats(index, device)
+            yield data.batch(index, device)
     finally:
         encoder.train(training)

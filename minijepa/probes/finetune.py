@@ -37,7 +37,7 @@ def fine_tune(encoder, train, test, *, steps=300, batch_size=32, lr=1e-3, weight
             for group in optimizer.param_groups:
                 group["lr"] = warmup_cosine(step, steps, lr, 0.1)
             index = order.batch(step)
-            x = train.floats(index, device)  # [B, C, H, W]
+            x = train.batch(index, device)  # [B, C, H, W]
             if augment is not None:
                 x = augment(x, torch.Generator().manual_seed(seed * 1_000_003 + step))
             loss = F.cross_entropy(head(pool(encoder(x))), train.labels[index].to(device))
@@ -51,6 +51,6 @@ def fine_tune(encoder, train, test, *, steps=300, batch_size=32, lr=1e-3, weight
     with torch.no_grad():
         right = 0
         for index in torch.arange(len(test)).split(200):
-            answer = head(pool(encoder(test.floats(index, device)))).argmax(dim=1).cpu()  # [B]
+            answer = head(pool(encoder(test.batch(index, device)))).argmax(dim=1).cpu()  # [B]
             right += int((answer == test.labels[index]).sum())
     return right / len(test), encoder

@@ -36,7 +36,7 @@ class BatchOrder:
 def reading_ahead(data, requests):
     """Meanwhile images on the disk (LoaderData) are read in the order of `requests`; data in memory need nothing.
 
-    Afterwards, also after an error, `floats` gives whole images again, as the probes want them.
+    Afterwards, also after an error, `batch` gives whole images again, as the probes want them.
     """
     if not hasattr(data, "read_ahead"):
         yield

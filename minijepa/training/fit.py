@@ -1,6 +1,6 @@
 """One training loop for the whole course: schedules, autocast, accumulation, monitors, exact resume.
 
-It knows nothing of a method beyond `model(x, masks).loss` and `model.update_teacher(momentum)`.
+It knows nothing of a method beyond `model(x, masks).loss` and `model.after_step(momentum)`.
 All randomness of step t is drawn from a generator seeded with (seed, t). So a run that was killed and resumed meets
 the same batches, crops and masks as one that was not, and on the CPU ends with the same parameters bit for bit.
 Among several processes (`distributed`) each takes its rows of them, and together they make the same run.
@@ -77,7 +77,7 @@ def fit(
 ):
     """Train `model` for `steps` optimiser steps of `batch_size` images; changes it in place, returns a History.
 
-    model: a JEPA. data: anything with `len` and `floats(index, device) -> [B, C, H, W]`, such as ImageData, or
+    model: a JEPA. data: anything with `len` and `batch(index, device) -> [B, C, H, W]`, such as ImageData, or
     LoaderData (minijepa.datasets.loader) for images that stay on the disk.
     masks: function (batch, generator) -> Masks. augment: function (x, generator) -> x, or None.
     lr: peak; linear warm-up over the share `warmup` of the steps, then cosine to 0. weight_decay: (start, end),
@@ -90,7 +90,7 @@ def fit(
     first step takes a minute longer and needs a C++ compiler, the others 4 to 16 % less (recorded on two CPU cores:
     docs/results/bench.json). recompute: keep only the inputs of the blocks, which run again in the backward pass
     (process.recompute_blocks). callbacks: functions (step, model, row), called after each step; what they put into
-    `row` is recorded. monitor_every: steps between collapse monitors (target_std, content_share; see
+    `row` is recorded. monitor_every: steps between collapse monitors (position_std, content_share; see
     minijepa.collapse).
     checkpoint: a file to write every `save_every` steps, at the end and on Ctrl-C; with resume=True a run found there
     goes on where it stopped. identity: {name: plain value} of what else must be the same then, kept with the settings;
@@ -158,7 +158,7 @@ def fit(
                 rows = team.part(batch_size, piece, accumulate)  # all of them when alone and in one piece
                 generator = torch.Generator().manual_seed(seed * 1_000_003 + step)  # each part draws for the batch
                 with distributed.exchange(parallel, last=piece + 1 == accumulate):
-                    x = data.floats(index[rows], device)  # [B, C, H, W], B = batch_size / accumulate / processes
+                    x = data.batch(index[rows], device)  # [B, C, H, W], B = batch_size / accumulate / processes
                     if augment is not None:
                         x = augment(x, generator, **({"part": (rows.start, batch_size)} if in_parts else {}))
                     drawn = masks(batch_size, generator) if drawn is None else drawn
@@ -174,13 +174,13 @@ def fit(
                     f"those after step {step}. Lower lr (now {lr:.1e}), lengthen warmup, or use precision='float32'"
                 )
             if scaler.step(together):  # None where a float16 gradient overflowed: then nothing moves in this step
-                model.update_teacher(tau)
+                model.after_step(tau)
             scaler.update()
             row = {"step": step + 1, "loss": loss, "lr": rate, "momentum": tau}
             if step % monitor_every == 0 or step + 1 == steps:
-                row["target_std"] = position_std(out.all_targets)
+                row["position_std"] = position_std(out.all_targets)
                 row["content_share"] = content_share(out.all_targets)
-                bar.set_postfix(loss=f"{loss:.3f}", std=f"{row['target_std']:.2f}", refresh=False)
+                bar.set_postfix(loss=f"{loss:.3f}", std=f"{row['position_std']:.2f}", refresh=False)
             history.rows.append(row)
             for callback in callbacks if team.rank == 0 or shard else ():
                 callback(step + 1, model, row)

@@ -61,7 +61,7 @@ def check_parallel(settings, team, shard, model, augment):
             f"batch_size {settings['batch_size']} must be a multiple of accumulate times processes, "
             f"{settings['accumulate']} x {team.size}: it is the number of images of one step, over all processes"
         )
-    if in_parts and getattr(model, "compares_images", False):
+    if in_parts and getattr(model, "compares_examples", False):
         raise ValueError(
             f"{type(model).__name__} compares the images of a batch in its loss and its BatchNorm, so parts of a batch "
             "would train another model than the whole: use one process and accumulate=1"

@@ -56,7 +56,7 @@ class MaskExplorer(Explorer):
             n_targets=count,
             target_scale=(scale, scale),
             target_aspect=(aspect, aspect),
-            faithful=sampler == "published",
+            published=sampler == "published",
             generator=torch.Generator().manual_seed(seed),
         )
         shown = [mask_row(image, masks.context[i], masks.targets[i], self.grid)

@@ -41,7 +41,7 @@ class PredictionExplorer(Explorer):
         jepa.eval()
         tokens = teacher_tokens(jepa, album, device)  # [A, N, D]
         targets = teacher_tokens(jepa, shown, device)  # [I, N, D]
-        x = shown.floats(device=device)
+        x = shown.batch(device=device)
         self.answers = {size: answer(jepa, x, targets, tokens, size, k) for size in sizes if size < min(self.grid)}
         jepa.train(was_training)
         self.best = search(targets.flatten(0, 1), tokens, 1)[0].view(len(x), -1)  # [I, N]
@@ -152,7 +152,7 @@ def block_places(grid, size):
 def teacher_tokens(jepa, data, device):
     """What the teacher says of each patch of each image: [B, N, D] on the CPU."""
     chunks = torch.arange(len(data)).split(100)
-    return torch.cat([jepa.teacher(data.floats(chunk, device=device)).float().cpu() for chunk in chunks])
+    return torch.cat([jepa.teacher(data.batch(chunk, device=device)).float().cpu() for chunk in chunks])
 
 
 def search(queries, tokens, k):
