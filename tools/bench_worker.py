@@ -85,14 +85,13 @@ def shared_step(team):
     jepa, shape = recipe.build("nano"), MODELS["nano"][2]
     flops = step_flops(jepa, recipe.masks, shape, BATCH)
     parallel = distributed.parallel(jepa, team, torch.device("cpu"))
-    optimizer, rows = make_optimizers(jepa, 1e-3)[0], team.part(BATCH)
+    optimizer, rows = make_optimizers(jepa, 1e-3)[0], team.rows(BATCH)
     x = torch.randn(BATCH, *shape)[rows]
     generator = torch.Generator().manual_seed(0)  # the same masks on all processes
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        with distributed.over_the_whole_batch(jepa, team):
-            parallel(x, distributed.take(recipe.masks(BATCH, generator), rows)).loss.backward()
+        parallel(x, recipe.masks(BATCH, generator).rows(rows)).loss.backward()
         optimizer.step()
         jepa.after_step(0.996)
 

@@ -25,3 +25,10 @@ def processor_name(cpuinfo=Path("/proc/cpuinfo")):
         asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
         name = subprocess.run(asked, capture_output=True, text=True).stdout.strip() or name
     return name or platform.machine()
+
+
+def best_device():
+    """cuda, else mps, else cpu; several processes (torchrun sets RANK) cannot share what mps is."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() and "RANK" not in os.environ else "cpu"

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from minijepa.training.batches import BatchOrder
-from minijepa.training.optimizers import warmup_cosine
+from minijepa.training.optimizers import decay_groups, warmup_cosine
 from minijepa.vit import MLP, init_weights
 
 
@@ -84,10 +84,7 @@ def fit_attentive(tokens, truth, *, steps=500, batch_size=128, lr=2e-3, weight_d
         probe = AttentiveProbe(tokens.shape[2], out, heads, mean=mean, std=std)
     probe.to(tokens.device)
     scale, shift = (1.0, 0.0) if classes else (truth.std(dim=0, correction=0).clamp(min=1e-6), truth.mean(dim=0))
-    matrices = [p for p in probe.parameters() if p.ndim > 1]
-    others = [p for p in probe.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(decay_groups(list(probe.parameters())), lr=lr, weight_decay=weight_decay)
     order = BatchOrder(len(tokens), min(batch_size, len(tokens)), seed)
     for step in range(steps):
         for group in optimizer.param_groups:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from einops import rearrange
 
-from minijepa.vit import pool
+from minijepa.vit import eval_mode, pool
 
 
 @torch.no_grad()
@@ -97,10 +97,6 @@ def raw_pixels(data, *, size=None):
 def frozen_batches(encoder, data, batch_size, device=None):
     """Batches [B, C, H, W] on the encoder's device, the encoder in eval mode meanwhile and then as it was."""
     device = device or next(encoder.parameters()).device
-    training = encoder.training
-    encoder.eval()
-    try:
+    with eval_mode(encoder):
         for index in torch.arange(len(data)).split(batch_size):
             yield data.batch(index, device)
-    finally:
-        encoder.train(training)

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from minijepa.training.batches import BatchOrder
-from minijepa.training.optimizers import warmup_cosine
+from minijepa.training.optimizers import decay_groups, warmup_cosine
 from minijepa.training.progress import deferred_interrupt, progress_bar
 from minijepa.vit import init_weights, pool
 
@@ -26,11 +26,7 @@ def fine_tune(encoder, train, test, *, steps=300, batch_size=32, lr=1e-3, weight
         head = nn.Sequential(nn.LayerNorm(encoder.dim), nn.Linear(encoder.dim, len(train.classes))).apply(init_weights)
     head.to(device)
     learned = [*encoder.parameters(), *head.parameters()]
-    groups = [
-        {"params": [p for p in learned if p.ndim > 1]},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(decay_groups(learned), lr=lr, weight_decay=weight_decay)
     order = BatchOrder(len(train), min(batch_size, len(train)), seed)
     with deferred_interrupt() as interrupt, progress_bar("fine-tuning", steps) as bar:
         for step in range(steps):

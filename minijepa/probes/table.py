@@ -56,11 +56,13 @@ def probe_table(encoders, train, heldout, raw=True):
 
 
 def print_table(table, reasons=None):
-    """The table as aligned text. reasons: what `not_applicable` gave, one line each below it."""
+    """The table as aligned text, a column for each probe. reasons: what `not_applicable` gave, a line each below it."""
     reasons = reasons or {}
-    print(f"{'':<22}" + "".join(f"{column:>20}" for column in COLUMNS))
+    columns = list(dict.fromkeys([*(name for row in table.values() for name in row), *reasons]))
+    columns = [c for c in COLUMNS if c in columns] + [c for c in columns if c not in COLUMNS]
+    print(f"{'':<22}" + "".join(f"{column:>20}" for column in columns))
     for name, row in table.items():
-        cells = (f"{row[c]:.3f}" if c in row else "not applicable" if c in reasons else "-" for c in COLUMNS)
+        cells = (f"{row[c]:.3f}" if c in row else "not applicable" if c in reasons else "-" for c in columns)
         print(f"{name:<22}" + "".join(f"{cell:>20}" for cell in cells))
     for reason in dict.fromkeys(reasons.values()):
         names = [name for name, each in reasons.items() if each == reason]
