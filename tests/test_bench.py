@@ -23,14 +23,14 @@ from minijepa.training.fit import fit
 from minijepa.training.optimizers import make_optimizers
 
 REPO = Path(__file__).parents[1]
-sys.path.insert(0, str(REPO / "tools"))
+sys.path.insert(0, str(REPO / "tools" / "bench"))
 
-import bench  # noqa: E402
-import bench_figure  # noqa: E402
-import bench_gpu  # noqa: E402
-import bench_split  # noqa: E402
-import bench_steps  # noqa: E402
-import bench_worker  # noqa: E402
+import figure as bench_figure  # noqa: E402
+import gpu as bench_gpu  # noqa: E402
+import run as bench  # noqa: E402
+import split as bench_split  # noqa: E402
+import steps as bench_steps  # noqa: E402
+import worker as bench_worker  # noqa: E402
 
 
 def test_both_arms_of_the_benchmark_do_the_same_arithmetic():

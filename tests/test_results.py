@@ -14,8 +14,8 @@ from minijepa import fit, shapeworld
 from minijepa.plots.recorded import ablations, choices, choose, curves, summary
 from minijepa.plots.recorded import load as load_recorded
 
-sys.path.append(str(TOOLS))  # where results.py finds tables.py
-results = load("results")
+sys.path.append(str(TOOLS / "record"))  # where results.py finds tables.py
+results = load("record/results")
 tables = sys.modules["tables"]
 FILES = sorted(results.FOLDER.glob("*.json"))
 
@@ -27,7 +27,7 @@ def test_there_are_recorded_tables():
 def made_by(row, name):
     """Is the command the row's own, or that of the same run in another table?"""
     where, arm, seed = re.fullmatch(
-        r'python tools/results.py run (\w+) --arm "(.+)" --seed (\d)', row["command"]
+        r'python tools/record/results.py run (\w+) --arm "(.+)" --seed (\d)', row["command"]
     ).groups()
     if (where, arm, int(seed)) == (name, row["arm"], row["seed"]):
         return True

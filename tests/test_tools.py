@@ -10,7 +10,8 @@ TOOLS = Path(__file__).parents[1] / "tools"
 
 
 def load(name):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    """A module of tools/, which is no package: "build_notebooks", "record/results"."""
+    spec = importlib.util.spec_from_file_location(Path(name).name, TOOLS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -377,8 +377,8 @@ def main():
     if command == "setup":
         setup()
         return 0
-    scripts = {"notebooks": "build_notebooks", "exercises": "make_exercises", "bench": "bench"}
-    scripts.update({"bench-gpu": "bench_gpu", "results": "results"})
+    scripts = {"notebooks": "build_notebooks", "exercises": "make_exercises", "bench": "bench/run"}
+    scripts.update({"bench-gpu": "bench/gpu", "results": "record/results"})
     if command in scripts:
         return call([setup(), str(REPO / "tools" / f"{scripts[command]}.py")] + extra)
     if command == "test-browser":

@@ -10,7 +10,7 @@ thousands of times a second. Two facts follow when other programs (a browser, a 
 
 Both must work however a notebook was started (`make lab`, conda, a hub, VS Code), so both happen when `minijepa` is
 imported, which every notebook does before it imports torch. A choice of your own (OMP_NUM_THREADS and its like, or
-torch.set_num_threads) is left alone. `tools/bench_busy.py` measures what it is worth.
+torch.set_num_threads) is left alone. `tools/bench/busy.py` measures what it is worth.
 """
 
 import os

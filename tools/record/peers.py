@@ -1,6 +1,6 @@
 """The relatives of I-JEPA for the table of peers: same encoder, same images, and steps that take about the same time.
 
-`tools/peers_time.py` times a step of each: the table's steps take between .87 (LeJEPA) and 1.02 (MAE) of the time that
+`peers_time.py` times a step of each: the table's steps take between .87 (LeJEPA) and 1.02 (MAE) of the time that
 the recipe's 2,000 take.
 
 Each trains with `fit`, all but supervised training, which needs labels. Optimiser, batch and masks of each were chosen

@@ -1,7 +1,7 @@
 """Two records that need a GPU: what it gains to keep the data there, and how much of its peak a ViT-S/16 reaches.
 
-    python tools/bench_gpu.py [--seconds 10] [--out runs/bench_gpu.json]      (or: make bench-gpu)
-    python tools/bench_gpu.py --device cpu --tiny                             the same program on small sizes
+    python tools/bench/gpu.py [--seconds 10] [--out runs/bench_gpu.json]      (or: make bench-gpu)
+    python tools/bench/gpu.py --device cpu --tiny                             the same program on small sizes
 
 1. The recipe (32 px), from images that live on the device, against the same model and steps fed by a DataLoader:
    files on the disk, read, cropped and flipped by worker processes (LoaderData). Aim: 5 times the images/s.
@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from bench_steps import step_flops
 from PIL import Image
+from steps import step_flops
 
 from minijepa import JEPA, Predictor, ViT, block_masks, crop_flip, fit, shapeworld
 from minijepa.datasets.images import ImageData

@@ -1,7 +1,7 @@
 """Make a shipped encoder and its model card from a recorded run.
 
-    python tools/results.py run ten_minutes --arm "longer recipe" --seed 0    keeps the encoder in runs/recorded
-    python tools/ship.py ijepa-cifar10-micro --table ten_minutes --arm "longer recipe"
+    python tools/record/results.py run ten_minutes --arm "longer recipe" --seed 0    keeps the encoder in runs/recorded
+    python tools/record/ship.py ijepa-cifar10-micro --table ten_minutes --arm "longer recipe"
 
 Writes NAME.safetensors (float16), NAME.json and README.md into family/weights. The card's numbers come from the
 recorded row, but for the quick and the further probes: those are of the file as it is shipped, rounded to float16, with
@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-import results  # tools/results.py
+import results
 import torch
 from safetensors.torch import load_file, save
 
@@ -34,8 +34,8 @@ from minijepa.probes import (
     token_features,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "minijepa" / "encoders"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "minijepa" / "family" / "weights"
 LIMITS = [
     "Trained on 40,000 photographs of 32 x 32 pixels: for larger or other images it is a curiosity, not a tool.",
     "Minutes of training on a CPU: far below the published models, which saw over a thousand times as many images.",
@@ -114,7 +114,7 @@ def ship(name, table, arm, seed, weights):
     recorded = load(table)
     rows = [row for row in recorded["rows"] if (row["arm"], row["seed"]) == (arm, seed)]
     if not rows:
-        raise SystemExit(f"{table} has no row for {arm!r}, seed {seed}: run tools/results.py first")
+        raise SystemExit(f"{table} has no row for {arm!r}, seed {seed}: run tools/record/results.py first")
     state = {key: value.half().contiguous() for key, value in load_file(weights).items()}
     content = save(state)
     trained = results.make(seed, **results.TABLES[table]["arms"][arm])[0].encoder
@@ -153,7 +153,7 @@ def readme():
     lines = [
         "# The encoders this project ships",
         "",
-        "Trained by this project alone, on CPUs, without labels. `tools/ship.py` writes this page.",
+        "Trained by this project alone, on CPUs, without labels. `tools/record/ship.py` writes this page.",
         "",
         "```python",
         "from minijepa import load_pretrained",

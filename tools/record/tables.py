@@ -1,6 +1,6 @@
 """The recorded tables: the question of each, its arms, and what an arm changes in the recipe.
 
-An arm is a dict of arguments for `make`; an empty one is the recipe itself. `tools/results.py` runs them.
+An arm is a dict of arguments for `make`; an empty one is the recipe itself. `tools/record/results.py` runs them.
 """
 
 from functools import partial
@@ -71,7 +71,7 @@ def nothing(prediction, target):
 
 
 def make(seed, **changes):
-    """(model, masks, settings for fit): the recipe with an arm's changes, or a relative of I-JEPA (tools/peers.py)."""
+    """(model, masks, settings for fit): the recipe with an arm's changes, or a relative of I-JEPA (peers.py)."""
     return peers.make(seed, **changes) if "build" in changes else variant(seed, **changes)
 
 

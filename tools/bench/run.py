@@ -1,11 +1,11 @@
 """Speed of one I-JEPA training step, and where its time goes: this package beside a plain textbook loop, in one run.
 
-    python tools/bench.py [--seconds 1.5] [--quick] [--out runs/bench.json]     (or: make bench)
-    python tools/bench.py --figure runs/bench.json                            draw it again from the numbers
+    python tools/bench/run.py [--seconds 1.5] [--quick] [--out runs/bench.json]     (or: make bench)
+    python tools/bench/run.py --figure runs/bench.json                            draw it again from the numbers
 
-The comparison: ours and the textbook's step do the same arithmetic (tools/bench_steps.py). "compiled" is ours under
+The comparison: ours and the textbook's step do the same arithmetic (tools/bench/steps.py). "compiled" is ours under
 torch.compile, as `fit(..., compile=True)` runs it. Beside them the course's models, clips (V-JEPA) against images, one
-process against two, and `fit` in parts (tools/bench_split.py).
+process against two, and `fit` in parts (tools/bench/split.py).
 Each arm runs in a process of its own; the arms of a stage take turns, and the best of three rounds counts. "of peak" is
 the arithmetic of teacher, context encoder and predictor over that of a large matrix product in the same time.
 It takes five minutes and prints each stage when it has it. The first run compiles a minute longer; what was compiled
@@ -23,9 +23,9 @@ import time
 from pathlib import Path
 
 import torch
-from bench_figure import draw
-from bench_steps import BATCH
-from bench_worker import Worker
+from figure import draw
+from steps import BATCH
+from worker import Worker
 
 from minijepa.train import hardware
 
@@ -36,7 +36,7 @@ ROUNDS = 3
 def in_turns(arms, seconds):
     """Time all things of the arms, round by round. arms: {name: arguments of Worker}. Returns rows, one per thing.
 
-    A row: arm, name, and what bench_worker.serve and rate tell, of the fastest round.
+    A row: arm, name, and what worker.serve and rate tell, of the fastest round.
     """
     workers, found = {}, {}
     try:
@@ -88,7 +88,7 @@ def measure(seconds, compiled):
     shared["2 processes"] = (2, max(1, threads // 2))
     arms = {name: dict(arm="processes-float32", processes=p, threads=t) for name, (p, t) in shared.items()}
     yield {"processes": with_rates(in_turns(arms, seconds))}
-    command = [sys.executable, str(Path(__file__).with_name("bench_split.py")), str(max(3, round(3 * seconds)))]
+    command = [sys.executable, str(Path(__file__).with_name("split.py")), str(max(3, round(3 * seconds)))]
     yield {"fit": json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)}
 
 
@@ -172,7 +172,7 @@ def main(argv=None):
         print("the compiled step (fit(..., compile=True)) is left out: as asked, or no C++ compiler was found")
     start = time.perf_counter()
     result = {
-        "command": "python tools/bench.py " + " ".join(sys.argv[1:] if argv is None else argv),
+        "command": "python tools/bench/run.py " + " ".join(sys.argv[1:] if argv is None else argv),
         "date": time.strftime("%Y-%m-%d"),
         "hardware": hardware(torch.device("cpu")),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},

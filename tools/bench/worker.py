@@ -1,4 +1,4 @@
-"""One process of tools/bench.py: it builds the things of an arm, then times the one that it is told to, when told to.
+"""One process of tools/bench/run.py: it builds the things of an arm, then times each when it is told to.
 
 All arms of a comparison wait in processes of their own, and take turns: what else the machine does meets all of them.
 `Worker` is the other end, in the main process.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from bench_steps import (
+from steps import (
     BATCH,
     MODELS,
     build,

@@ -1,4 +1,4 @@
-"""The steps that tools/bench.py times: models, masks, one training step of ours and of a plain textbook loop.
+"""The steps that tools/bench/run.py times: models, masks, one training step of ours and of a plain textbook loop.
 
 Both loops do the same arithmetic on the same sizes (width 192, 6 blocks, predictor 96 x 3, 32 px, 4 targets of 3 x 4
 patches, 7 context patches). The textbook loop is what one writes first: masks image by image as published, every patch

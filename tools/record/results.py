@@ -1,9 +1,9 @@
 """Make, list and draw the recorded results: the runs that are too long for a notebook.
 
-    python tools/results.py list                                     every table, its arms, and what is recorded
-    python tools/results.py run parts                                every arm and seed that is not recorded yet
-    python tools/results.py run parts --arm "term alone" --seed 1    one row again
-    python tools/results.py                                          the figures, from the files (make results)
+    python tools/record/results.py list                                     every table, its arms, and what is recorded
+    python tools/record/results.py run parts                                every arm and seed that is not recorded yet
+    python tools/record/results.py run parts --arm "term alone" --seed 1    one row again
+    python tools/record/results.py                                          the figures, from the files (make results)
 
 A row is one training run on CIFAR-10. It changes the recipe in the one thing that its arm names, and is judged by
 frozen features: probes on 10,000 labels (40,000 in the tables named after minutes), scored on the 10,000 images of
@@ -33,8 +33,8 @@ from minijepa.probes import KNNDuring, fine_tune
 from minijepa.train import hardware, probe_table
 from minijepa.training.fit import History
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "minijepa" / "recorded_results"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "minijepa" / "plots" / "recorded_results"
 SEEDS = (0, 1, 2)
 LABELS = 10_000  # for the probes, unless a table says otherwise
 PROBES = {"kNN": "knn", "linear": "linear", "linear, all layers": "linear_all"}
@@ -87,7 +87,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     return {
         "arm": arm,
         "seed": seed,
-        "command": f'python tools/results.py run {name} --arm "{arm}" --seed {seed}',
+        "command": f'python tools/record/results.py run {name} --arm "{arm}" --seed {seed}',
         "steps": steps,
         "images": steps * settings["batch_size"],
         "precision": "bfloat16",
@@ -153,7 +153,7 @@ def write(name, rows):
         "steps": table["steps"],
         "probe": f"frozen target encoder; {labels:,} labels; scored on the 10,000 images of data_batch_5",
         "minutes": "wall time of training alone, on a machine with other work; cpu_minutes: the processor's own",
-        "reproduce": f"python tools/results.py run {name}",
+        "reproduce": f"python tools/record/results.py run {name}",
         "rows": rows,
     }
     path = FOLDER / f"{name}.json"

@@ -1,6 +1,6 @@
 """How long a reader waits: from moving a control of an explorer to its new picture; and what the monitors cost.
 
-    python tools/bench_ticks.py [--out ticks.json]
+    python tools/bench/ticks.py [--out ticks.json]
 
 Every control of every explorer is moved to 100 random places, on data of the course's sizes. Target: 95 of 100 ticks
 within 100 ms on two cores. Printed beside the clock is the processor's time, which other programs do not lengthen; on

@@ -1,8 +1,8 @@
 """What a busy machine costs: notebooks on the quiet machine and beside two programs that never rest.
 
-    python tools/bench_busy.py                                  notebook 01, once each way
-    python tools/bench_busy.py notebooks/0*.ipynb --rounds 3
-    python tools/bench_busy.py --before                         also as PyTorch would do it by itself
+    python tools/bench/busy.py                                  notebook 01, once each way
+    python tools/bench/busy.py notebooks/0*.ipynb --rounds 3
+    python tools/bench/busy.py --before                         also as PyTorch would do it by itself
 
 Aims: beside two busy programs at most 2.5 times the quiet time, and the quiet time at most 3 % above what it is
 without machine/threads.py. Rounds are taken in turns, so that a machine that grows slower does so for all; medians
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from minijepa.machine import threads
 
-REPO = Path(__file__).resolve().parents[1]
+REPO = Path(__file__).resolve().parents[2]
 BUSY = "x = 1\nwhile True:\n    x = (x * 7 + 1) % 1000003"
 EXECUTE = "from nbclient.cli import main; main()"  # what `jupyter execute` calls
 # PyTorch's own ways: a number that is set is left alone, and 300,000 rounds of waiting are GNU's default

@@ -1,4 +1,4 @@
-"""The figure of tools/bench.py, from its JSON alone."""
+"""The figure of tools/bench/run.py, from its JSON alone."""
 
 import matplotlib
 
@@ -15,7 +15,7 @@ LOOKS = (
 
 
 def draw(result, path):
-    """Four panels: images/s over the batch, share of the peak, `fit` in parts, processes. result: dict of bench.py."""
+    """Four panels: images/s over the batch, share of the peak, `fit` in parts, processes. result: dict of run.py."""
     fig, axes = plots.plt.subplots(2, 2, figsize=(11, 7.5), layout="constrained")
     rates(axes[0, 0], result["steps"])
     shares(axes[0, 1], result["steps"] + result["models"])
