@@ -10,10 +10,10 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import REPO
 
 from minijepa import ViT, shapeworld
 from minijepa.train import parse_arguments
@@ -22,7 +22,6 @@ from minijepa.training.distributed import Team
 from minijepa.training.fit import fit
 from minijepa.training.optimizers import make_optimizers
 
-REPO = Path(__file__).parents[1]
 sys.path.insert(0, str(REPO / "tools" / "bench"))
 
 import figure as bench_figure  # noqa: E402

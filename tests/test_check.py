@@ -1,4 +1,4 @@
-"""`python -m minijepa.check`: each fact true, each failure one line with a remedy, and never a trace."""
+"""`python -m minijepa.check`: each fact is true, each failure is one line with a remedy, never a traceback."""
 
 import importlib.metadata
 import os
@@ -55,14 +55,14 @@ def test_an_old_package_fails_with_a_remedy(installed):
     installed["torch"] = "2.3.1"
     facts = list(check.packages())
     assert levels(facts) == ["[OK]", "[FAIL]", "[OK]"]
-    assert facts[1][1:] == ("torch 2.3.1 is too old, 2.4 or newer is needed", check.INSTALL)
+    assert facts[1][1:] == ("torch 2.3.1 is too old; the course needs 2.4 or newer", check.INSTALL)
 
 
 def test_a_missing_package_fails_with_a_remedy(installed):
     del installed["tqdm"]
     facts = list(check.packages())
     assert levels(facts) == ["[OK]", "[OK]", "[FAIL]"]
-    assert facts[2][1:] == ("tqdm is missing, 4.66 or newer is needed", check.INSTALL)
+    assert facts[2][1:] == ("tqdm is missing; the course needs 4.66 or newer", check.INSTALL)
 
 
 @pytest.mark.parametrize("extra", ["av>=12; extra == 'oracles'", 'av>=12 ; extra=="oracles"', "av>=12;extra=='x'"])

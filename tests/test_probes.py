@@ -1,9 +1,10 @@
-"""The judges judged: on features whose answer is known, by brute force, and with labels without meaning."""
+"""The probes, evaluated on features whose answer is known, against brute force, and with meaningless labels."""
 
 import math
 
 import pytest
 import torch
+from helpers import seeded
 
 from minijepa.probes import KNNDuring, features, knn_probe, linear_probe, paired_error, raw_pixels
 from minijepa.vit import ViT
@@ -21,10 +22,6 @@ class Images:
 
     def batch(self, index=None, device=None):
         return (self.pixels if index is None else self.pixels[index]).to(device)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def clusters(count, spread, classes=4, dim=6, seed=0):
@@ -51,12 +48,12 @@ def test_features_without_content_give_chance(probe):
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_shuffled_labels_give_chance(probe):
-    """Good features, training labels dealt out anew: whoever still scores has seen the test labels."""
+    """Good features and shuffled training labels: a probe that still scores has seen the test labels."""
     (x, y), (test, test_y) = clusters(800, 0.5), clusters(600, 0.5, seed=5)
     assert probe(x, y, test, test_y) > 0.95
     wrong = [probe(x, y[torch.randperm(800, generator=seeded(s))], test, test_y) for s in range(8)]
     assert abs(sum(wrong) / 8 - 0.25) < 0.12  # whole clusters move together, so single runs scatter
-    # and a test image is judged on its own, not with the help of the others
+    # each test image is scored on its own, without the help of the others
     singles = [probe(x, y, test[i : i + 60], test_y[i : i + 60]) for i in range(0, 600, 60)]
     assert sum(singles) / 10 == pytest.approx(probe(x, y, test, test_y))
 
@@ -246,9 +243,9 @@ def test_knn_during_writes_its_column(encoder):
     assert rows == [{"knn": expected} if step % 5 == 0 else {} for step in range(1, 11)]
 
 
-def test_what_no_probe_can_be_asked_is_refused_in_plain_words():
+def test_data_that_a_probe_cannot_score_are_refused():
     vectors, labels = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 2
-    with pytest.raises(ValueError, match="20 neighbours are asked for their vote, but there are 12"):
+    with pytest.raises(ValueError, match="20 neighbours are to vote, but there are only 12"):
         knn_probe(vectors, labels, vectors, labels)
     assert knn_probe(vectors, labels, vectors, labels, k=1) == 1.0
     with pytest.raises(ValueError, match="all 12 training labels are the same"):

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 import torch
-from test_tools import TOOLS, load
+from helpers import REPO, load_tool
 
 from minijepa import fit, shapeworld
 from minijepa.plots.recorded import ablations, choices, choose, curves, summary
 from minijepa.plots.recorded import load as load_recorded
 
-sys.path.append(str(TOOLS / "record"))  # where results.py finds tables.py
-results = load("record/results")
+sys.path.append(str(REPO / "tools" / "record"))  # where results.py finds tables.py
+results = load_tool("record/results")
 tables = sys.modules["tables"]
 FILES = sorted(results.FOLDER.glob("*.json"))
 

@@ -1,32 +1,23 @@
 """tools/course.py: what a set-up does when it is new, interrupted, moved or damaged. Nothing is installed."""
 
 import ast
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers import REPO, load_tool
 
-REPO = Path(__file__).parents[1]
 PYTHON = [3, 12]
-
-
-def load_course():
-    spec = importlib.util.spec_from_file_location("course", REPO / "tools" / "course.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     """tools/course.py over an empty project, with an interpreter that always is `PYTHON` and no uv."""
-    module = load_course()
+    module = load_tool("course")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     module.REPO, module.VENV = tmp_path, tmp_path / ".venv"
     module.STAMP = module.VENV / "minijepa-setup.json"
@@ -258,7 +249,7 @@ def test_half_written_packages_are_forgotten_and_whole_ones_kept(tmp_path, capsy
     whole = distribution(tmp_path, "whole")
     damages = ["missing", "cut", "no record", "empty record", "script"]
     broken = [distribution(tmp_path, "broken_" + d.replace(" ", "_"), d) for d in damages]
-    load_course().forget_broken(tmp_path)
+    load_tool("course").forget_broken(tmp_path)
     assert whole.exists()
     assert [info.name for info in broken if info.exists()] == []
     assert capsys.readouterr().out.count("Not whole") == len(damages)
@@ -290,7 +281,7 @@ def test_pip_is_used_without_uv(course, monkeypatch):
 
 
 def test_an_old_python_finds_a_newer_one_or_says_what_to_do(monkeypatch):
-    course = load_course()
+    course = load_tool("course")
     versions = {"python3.11": [3, 11], "python3": [3, 9]}
     monkeypatch.setattr(course, "version_of", lambda python: versions.get(python))
     assert course.find_python() == "python3.11"
@@ -300,13 +291,13 @@ def test_an_old_python_finds_a_newer_one_or_says_what_to_do(monkeypatch):
 
 
 def test_version_of_asks_the_interpreter_itself(tmp_path):
-    course = load_course()
+    course = load_tool("course")
     assert course.version_of(sys.executable) == list(sys.version_info[:2])
     assert course.version_of(str(tmp_path / "python")) is None
 
 
 def test_a_python_without_venv_is_told_which_package_to_install(monkeypatch, tmp_path):
-    course = load_course()
+    course = load_tool("course")
     course.VENV = tmp_path / ".venv"
     monkeypatch.setattr(course, "works", lambda command: False)
     monkeypatch.setattr(course, "version_of", lambda python: [3, 12])
@@ -325,13 +316,13 @@ def test_the_script_parses_on_python_3_6_and_needs_only_the_standard_library():
 
 
 def test_the_superuser_flag_is_given_to_the_superuser_alone():
-    course = load_course()
+    course = load_tool("course")
     assert "--allow-root" in course.lab_flags(root=True, screen=True)
     assert "--allow-root" not in course.lab_flags(root=False, screen=False)
 
 
 def test_no_browser_without_a_display():
-    course = load_course()
+    course = load_tool("course")
     assert not course.has_screen("Linux", {})
     assert not course.has_screen("Linux", {"DISPLAY": ""})
     assert course.has_screen("Linux", {"DISPLAY": ":0"})
