@@ -195,8 +195,8 @@ CLASSES = st.lists(st.integers(0, 5), min_size=1, max_size=6, unique=True)
 @settings(max_examples=60)
 def test_mean_iou_by_counting(seed, predicted, true):
     """Also with classes that are in the prediction alone (they count as 0), in the truth alone, or in neither."""
-    picks = [torch.randint(len(each), (3, 5, 5), generator=seeded(seed + i)) for i, each in enumerate((predicted, true))]
-    a, b = torch.tensor(predicted)[picks[0]], torch.tensor(true)[picks[1]]
+    g = seeded(seed)
+    a, b = (torch.tensor(each)[torch.randint(len(each), (3, 5, 5), generator=g)] for each in (predicted, true))
     ious = [((a == c) & (b == c)).sum() / ((a == c) | (b == c)).sum() for c in range(6) if ((a == c) | (b == c)).any()]
     assert mean_iou(a, b) == pytest.approx(float(sum(ious) / len(ious)))
 
