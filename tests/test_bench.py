@@ -1,6 +1,6 @@
-"""The benchmark: both loops make the same gradients, what is counted is right, what is drawn comes from the JSON.
+"""The benchmark: both loops compute the same gradients, its counts are right, its figure needs only the JSON.
 
-No test looks at how long anything took.
+No test depends on how long anything took.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ def test_operations_and_tokens_of_a_step_are_those_of_the_formula():
         teacher = 2 * 64 * 48 * dim + blocks(64, dim, depth)
         context = 2 * 20 * 48 * dim + blocks(20, dim, depth)
         predictor = 2 * 20 * dim * 48 + blocks(20 + k, 48, 2) + 2 * k * 48 * dim
-        expected = teacher + 3 * (context + predictor) - 2 * 20 * 48 * dim  # nobody needs the gradient of pixels
+        expected = teacher + 3 * (context + predictor) - 2 * 20 * 48 * dim  # the pixels need no gradient
         model = recipe.build(size, weight=0.0)
         assert bench_steps.step_flops(model, lambda batch: masks, (3, 32, 32), 2, draws=3) == expected
         assert next(model.parameters()).device.type == "cpu"
@@ -100,7 +100,7 @@ def test_a_worker_answers_and_a_dead_one_is_named():
 
 
 def test_every_arm_of_ours_keeps_its_memory_warm_as_fit_does(monkeypatch):
-    """Several processes too, else they would be compared with others on unequal terms; the textbook's loop does not."""
+    """So do the arms with several processes, else the comparison would be unfair; the textbook's loop does not."""
     kept = []
     monkeypatch.setattr(bench_worker, "keep_freed_memory", lambda: kept.append(arm))
     for arm in ("processes-float32", "nano-float32", "textbook-float32"):
@@ -110,7 +110,7 @@ def test_every_arm_of_ours_keeps_its_memory_warm_as_fit_does(monkeypatch):
 
 def test_arms_take_turns_and_the_fastest_counts(monkeypatch, capsys):
     class Fake:
-        """A Worker that writes down its turns and is faster each time."""
+        """A Worker that records its turns and is faster each time."""
 
         turns, left = [], []
 
@@ -261,11 +261,11 @@ def test_the_tables_say_what_was_measured(result, capsys):
         "matmul peak 100 GFLOP/s float32, 200 bfloat16",
         "ours-float32: 2.00x the textbook's float32 images/s, 100x its mask rate",
         "compiled-bfloat16: 5.00x the textbook's",
-        "bfloat16 autocast pays: ours, batch 64: 2.00x",
+        "bfloat16 autocast is faster: ours, batch 64: 2.00x",
         "bfloat16 autocast changes little: nano, batch 32: 1.00x",
         "clips reach 43% of the peak, images 50%, batch 32: ratio 0.85",
-        "512 images/s, 1.60x one thread's",
-        "overhead of fit: all 20.0%, loop without optimiser and EMA 4.0%",
+        "512 images/s, 1.60x those of one thread",
+        "overhead of fit: 20.0% in all, 4.0% without optimiser and EMA",
     ):
         assert words in printed, words
 

@@ -1,4 +1,4 @@
-"""tools/course.py: what a set-up does when it is new, interrupted, moved or damaged. Nothing is installed."""
+"""tools/course.py: a set-up that is new, interrupted, moved or damaged. Nothing is really installed."""
 
 import ast
 import json
@@ -107,7 +107,7 @@ def test_packages_that_do_not_import_leave_no_stamp(course, log, monkeypatch):
 def test_a_deleted_package_is_noticed_and_brought_back(course, log):
     course.setup()
     (course.VENV / "site" / "torch").rmdir()
-    assert course.diagnose(PYTHON, course.read_stamp()) == ("install", "no longer there: torch")
+    assert course.diagnose(PYTHON, course.read_stamp()) == ("install", "these packages are missing: torch")
     course.setup()
     assert log == ["create", "look", "install", "look", "install"]
     assert (course.VENV / "site" / "torch").exists()
@@ -252,7 +252,7 @@ def test_half_written_packages_are_forgotten_and_whole_ones_kept(tmp_path, capsy
     load_tool("course").forget_broken(tmp_path)
     assert whole.exists()
     assert [info.name for info in broken if info.exists()] == []
-    assert capsys.readouterr().out.count("Not whole") == len(damages)
+    assert capsys.readouterr().out.count("Incomplete") == len(damages)
 
 
 # --- installers and interpreters --------------------------------------------------------------------------
