@@ -64,7 +64,7 @@ def test_operations_and_tokens_of_a_step_are_those_of_the_formula():
         return depth * (24 * n * dim**2 + 4 * n**2 * dim)
 
     masks = recipe.masks(2, torch.Generator().manual_seed(0))
-    k = masks.targets.shape[2]  # 28, or fewer where the block drawn is smaller
+    k = masks.targets.shape[2]  # 28, or fewer if the drawn block is smaller
     for size, dim, depth in (("nano", 96, 4), ("tiny", 192, 12)):
         teacher = 2 * 64 * 48 * dim + blocks(64, dim, depth)
         context = 2 * 20 * 48 * dim + blocks(20, dim, depth)
@@ -141,7 +141,7 @@ def test_arms_take_turns_and_the_fastest_counts(monkeypatch, capsys):
 
 
 def test_the_step_by_hand_is_the_step_of_fit():
-    """One step of fit with the same crops and masks ends with the same parameters, teacher included."""
+    """One step of fit with the same crops and masks ends with the same parameters, those of the teacher included."""
     data, seen = shapeworld(8, seed=0), {}
 
     def masks(batch, generator):
@@ -162,14 +162,14 @@ def test_the_step_by_hand_is_the_step_of_fit():
 
 
 def bench_order(images):
-    """The order in which fit, seed 0, takes so many images."""
+    """The order in which fit takes this many images with seed 0."""
     from minijepa.training.batches import BatchOrder
 
     yield BatchOrder(images, images, 0).batch(0)
 
 
 def test_fit_is_watched_without_being_changed(monkeypatch):
-    """The same losses as unwatched, and the model ends with the same parameters."""
+    """The losses and the final parameters are those of a run that is not timed."""
     monkeypatch.setattr(bench_split, "BLOCK", 2)
     data, runs = shapeworld(8, seed=0), []
 
@@ -190,7 +190,7 @@ def test_fit_is_watched_without_being_changed(monkeypatch):
 
 def test_overheads_are_what_is_left_of_a_step():
     parts = {"teacher": 30.0, "context": 20.0, "predictor": 10.0, "backward": 30.0}  # 90 of 100
-    rest = {"optimiser": 4.0, "EMA": 1.0, "data": 2.0, "masks": 1.0}  # and 2 in no part
+    rest = {"optimiser": 4.0, "EMA": 1.0, "data": 2.0, "masks": 1.0}  # and 2 in none of the parts
     block = {name: (value, value / 2) for name, value in {"fit": 100.0, **parts, **rest}.items()}
     taken_away = {name: (9 * clock, processor) for name, (clock, processor) in block.items()}  # by another program
     table = bench_split.split([block, taken_away, block])
@@ -282,7 +282,7 @@ def test_the_figure_needs_nothing_but_the_json(result, tmp_path, monkeypatch):
         [3200] * 2
     )
     assert len(bars.get_yticks()) == 2 + 4 + 4 + 3  # a bar per arm and batch
-    assert sum(each.get_width() for each in parts.patches) == pytest.approx(100)  # the parts make a step
+    assert sum(each.get_width() for each in parts.patches) == pytest.approx(100)  # the parts add up to a step
     assert [each.get_height() for each in counts.patches] == pytest.approx([320, 512])
     result["steps"] = [each for each in result["steps"] if "compiled" not in each["arm"]]  # without a compiler
     bench_figure.draw(result, tmp_path / "other.png")
@@ -329,7 +329,7 @@ def test_without_a_gpu_the_record_says_so(capsys):
 @pytest.mark.skipif(os.name == "nt" or not shutil.which("bash"), reason="shell scripts")
 @pytest.mark.parametrize("script", ["one_node.sh", "two_nodes.sh", "slurm.sh"])
 def test_a_launch_file_starts_what_the_command_line_understands(script, tmp_path):
-    """Programs of the cluster are replaced by ones that print their words."""
+    """The programs of the cluster are replaced by programs that print their arguments."""
     path = REPO / "docs" / "launch" / script
     programs = {"torchrun": 'printf "%s\\n" "$@"', "srun": 'exec "$@"', "scontrol": "echo first; echo second"}
     for name, body in programs.items():
@@ -347,4 +347,4 @@ def test_a_launch_file_starts_what_the_command_line_understands(script, tmp_path
     if script != "one_node.sh":
         assert {"--nnodes=2", "--rdzv-backend=c10d", "--rdzv-endpoint=first:29400"} <= set(before)
     parsed = parse_arguments(after)
-    assert parsed.steps == 5 and "7" not in str(parsed.out)  # the next job finds what this one left
+    assert parsed.steps == 5 and "7" not in str(parsed.out)  # the next job must find this job's folder

@@ -17,7 +17,7 @@ REPO = Path(__file__).parents[1]
 
 @pytest.fixture
 def installed(monkeypatch):
-    """An installed minijepa that requires two packages, and the versions that are there, to be changed."""
+    """An installed minijepa that requires two packages; the test may change the installed versions."""
     versions = {"minijepa": "0.1.0", "torch": "2.4.0+cpu", "tqdm": "4.66"}
 
     def version(name):
@@ -160,18 +160,18 @@ def run_check(tmp_path, **environment):
 
 
 def test_without_pytorch_there_are_lines_and_no_trace(tmp_path):
-    """A torch that cannot be imported, as after a broken installation, in a process of its own."""
+    """A torch that cannot be imported, as after a broken installation, in its own process."""
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch is broken')\n")
     done = run_check(tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
-    assert sys.executable in done.stdout  # the facts that need no PyTorch are there
+    assert sys.executable in done.stdout  # the facts that need no PyTorch are printed
     failed = [line for line in done.stdout.splitlines() if line.startswith("[FAIL]")]
     assert any("libtorch is broken" in line and "course.py setup" in line for line in failed)
 
 
 def test_a_name_that_the_console_lacks_is_written_as_its_number(tmp_path):
-    """As every command of the course does it, on both streams."""
+    """As every command of the course does, on both streams."""
     (folder := tmp_path / "猫").mkdir()
     (folder / "cifar-10-batches-bin").mkdir()
     done = run_check(folder, PYTHONIOENCODING="ascii", PYTHONUTF8="0")

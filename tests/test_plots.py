@@ -12,7 +12,7 @@ from minijepa import plots
 from minijepa.training import recipe
 
 
-def test_every_picture_is_a_figure():
+def test_every_function_returns_a_figure():
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     masks = recipe.masks(4, torch.Generator().manual_seed(0))
     tokens = torch.randn(4, 64, 96)
@@ -50,8 +50,8 @@ def test_outside_a_notebook_show_prints_its_sentences(capsys):
     assert capsys.readouterr().out == "A diagram.\nLook for: the two paths from the image to the energy.\n"
 
 
-def test_a_picture_and_its_words_are_one_piece_of_html():
-    """Quotes and brackets in the words stay words; the bytes come back as they were."""
+def test_an_image_and_its_alternative_text_are_one_piece_of_html():
+    """Quotes and brackets in the text stay text; the bytes of the image are unchanged."""
     alt = 'A map: "low" < 0.1 & <b>dark</b>'
     bundle = plots.described(b"\x89PNG bytes", alt)
     (image,) = Images(bundle["text/html"]).found
@@ -60,7 +60,7 @@ def test_a_picture_and_its_words_are_one_piece_of_html():
     assert kind == "data:image/png;base64" and base64.b64decode(data) == b"\x89PNG bytes"
 
 
-def test_in_a_notebook_show_displays_the_picture_with_its_words(monkeypatch, capsys):
+def test_in_a_notebook_show_displays_the_image_with_its_alternative_text(monkeypatch, capsys):
     shown = []
     monkeypatch.setattr(plots.figures, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
@@ -72,7 +72,7 @@ def test_in_a_notebook_show_displays_the_picture_with_its_words(monkeypatch, cap
 
 
 class Images(HTMLParser):
-    """The attributes of each image of a piece of HTML, and nothing else may be in it."""
+    """The attributes of each image in a piece of HTML, which may contain nothing else."""
 
     def __init__(self, text):
         super().__init__()
@@ -84,5 +84,5 @@ class Images(HTMLParser):
         self.found.append(dict(attributes))
 
 
-def test_the_palette_is_okabe_and_itos_in_grey_distinct_by_more_than_colour():
+def test_there_are_as_many_line_styles_and_markers_as_colours():
     assert len(set(plots.PALETTE)) == len(plots.LINES) == len(plots.MARKERS) == 8

@@ -11,13 +11,13 @@ from minijepa.probes.attentive import AttentiveProbe, attentive_probe, fit_atten
 def probe_of(dim=12, out=5, heads=3):
     torch.manual_seed(0)
     probe = AttentiveProbe(dim, out, heads)
-    for p in probe.parameters():  # biases and norms too, so that a forgotten one shows
+    for p in probe.parameters():  # biases and norms too, so that a missing one is detected
         p.data.normal_(std=0.4)
     return probe
 
 
 def test_it_is_cross_attention_mlp_norm_linear():
-    """PyTorch's own attention with the same weights, then the rest written out."""
+    """PyTorch's own attention with the same weights, and the other operations written out."""
     probe, x = probe_of(), torch.randn(4, 7, 12, generator=seeded(1))
     reference = torch.nn.MultiheadAttention(12, 3, batch_first=True)
     parts = (probe.to_q.weight, probe.to_k, probe.to_v.weight)
@@ -39,7 +39,7 @@ def test_every_part_learns():
     assert [name for name, p in probe.named_parameters() if p.grad is None or p.grad.abs().max() == 0] == []
 
 
-def test_the_order_of_tokens_means_nothing_to_it():
+def test_the_order_of_the_tokens_does_not_matter():
     probe, x = probe_of(), torch.randn(4, 7, 12, generator=seeded(1))
     torch.testing.assert_close(probe(x[:, torch.randperm(7, generator=seeded(2))]), probe(x))
 
@@ -50,7 +50,7 @@ def test_heads_must_divide_the_width():
 
 
 def one_token_tells(count, seed, length=20, dim=8):
-    """Noise, and one token at a random place whose direction is the class and whose length marks it."""
+    """Noise tokens and, at a random position, one longer token whose direction gives the class."""
     x = torch.randn(count, length, dim, generator=seeded(seed))
     labels = torch.randint(3, (count,), generator=seeded(seed + 1))
     place = torch.randint(length, (count,), generator=seeded(seed + 2))

@@ -43,7 +43,7 @@ def scenes():
 
 @pytest.fixture(scope="module")
 def many():
-    """Scenes with an easy label, the amount of red in the background, so that probes have something to disagree on."""
+    """Scenes with an easy label, the amount of red in the background, on which probes can differ."""
     data = shape_scenes(1500, seed=2)
     return dataclasses.replace(
         data, labels=torch.bucketize(data.factors["background"][:, 0].contiguous(), torch.tensor([0.4, 0.6]))
@@ -80,7 +80,7 @@ def test_raw_patches_are_the_pixels(scenes):
 
 
 def test_cached_or_not_and_any_batch_size_the_numbers_are_the_same(encoder, scenes):
-    """Two ways to the features and three batch sizes, through every kind of probe."""
+    """Features computed in two ways and with two batch sizes, under every kind of probe."""
     train, test = scenes.subset(slice(0, 40)), scenes.subset(slice(40, 60))
 
     def scores(a, b, tokens, other):
@@ -109,7 +109,7 @@ def test_cached_or_not_and_any_batch_size_the_numbers_are_the_same(encoder, scen
 
 
 def test_linear_probe_agrees_with_a_regression_left_to_converge(encoder, many):
-    """scikit-learn's own with another solver, in float64, to a hundred-thousandth of the tolerance."""
+    """scikit-learn's regression with another solver, in float64, with a tolerance 100,000 times smaller."""
     from sklearn.linear_model import LogisticRegression
 
     x, y = features(encoder, many), many.labels
@@ -148,7 +148,7 @@ def test_ridge_probe_is_the_closed_form():
 
 
 def test_tokens_that_hold_the_truth_give_it_back(scenes):
-    """Tokens made of each patch's own classes and depths: perfect readings, in the right places."""
+    """Tokens made of the classes and depths of their patch: the readings are perfect and at the right positions."""
     from einops import rearrange
 
     truth = torch.nn.functional.one_hot(scenes.class_maps, 6).float()  # [N, H, W, 6]
@@ -161,7 +161,7 @@ def test_tokens_that_hold_the_truth_give_it_back(scenes):
     assert (reading.prediction - scenes.depth[160:]).abs().mean() < 0.02
 
 
-def test_noise_tokens_name_nothing(scenes):
+def test_noise_tokens_predict_nothing(scenes):
     noise = TokenFeatures(torch.randn(240, 64, 8, generator=seeded(0)), (8, 8))
     maps = scenes.class_maps
     assert segmentation_probe(noise[:160], maps[:160], noise[160:], maps[160:]).score < 1 / 6
@@ -212,7 +212,7 @@ def slow_iou(a, b):
 
 
 def slow_average_precision(boxes, confidence, truth):
-    """One global list in order of confidence; precision and recall after each; the area by its definition."""
+    """All detections in order of confidence, precision and recall after each, the area by its definition."""
     made = [(-float(c), i, k) for i, row in enumerate(confidence) for k, c in enumerate(row) if c > 0]
     real = {(i, g) for i, row in enumerate(truth) for g, b in enumerate(row) if b[2] > b[0] and b[3] > b[1]}
     if not made or not real:
@@ -251,7 +251,7 @@ def test_average_precision_by_hand():
     truth = torch.tensor([[box, other]])
     sure = torch.tensor([[0.9, 0.8]])
     assert average_precision(truth, sure, truth) == 1.0
-    assert average_precision(torch.tensor([[box, box]]), sure, truth) == 0.5  # the double is wrong, one is missed
+    assert average_precision(torch.tensor([[box, box]]), sure, truth) == 0.5  # one duplicate, one box is missed
     late = torch.tensor([[[20.0, 20, 24, 24], box]])
     assert average_precision(late, sure, truth) == 0.25  # one of two found, at precision 1/2
     assert average_precision(truth, torch.zeros(1, 2), truth) == 0.0
@@ -270,10 +270,10 @@ def test_grid_and_back(scenes):
         cell = min(7, int(y) // 4) * 8 + min(7, int(x) // 4)
         assert present[i, cell]
         found += int(torch.allclose(boxes[i, cell], box, atol=1e-5))
-    assert found > 0.9 * (scenes.boxes[:40, :, 2] > 0).sum()  # the others share their cell
+    assert found > 0.9 * (scenes.boxes[:40, :, 2] > 0).sum()  # the others have a cell in common
     assert present.sum() <= (scenes.boxes[..., 2] > 0).sum()
     wide, _ = to_grid(torch.tensor([[[30.0, 28, 32, 32]]]), (4, 8), 32)
-    assert wide[0, 31]  # rows and columns are not mixed up
+    assert wide[0, 31]  # rows and columns are not swapped
 
 
 def test_thin_out_keeps_the_most_confident():
@@ -282,7 +282,7 @@ def test_thin_out_keeps_the_most_confident():
     assert torch.equal(kept[0, :2], boxes[0, 1:]) and sure[0].tolist() == pytest.approx([0.9, 0.7, 0.0])
 
 
-def test_detection_from_tokens_that_know_and_from_noise(scenes):
+def test_detection_from_tokens_that_hold_the_truth_and_from_noise(scenes):
     present, sides = to_grid(scenes.boxes, (8, 8), 32)
     tokens = TokenFeatures(torch.cat([present.unsqueeze(2).float(), sides], dim=2), (8, 8))
     found = detection_probe(tokens[:160], scenes.boxes[:160], tokens[160:], scenes.boxes[160:])
@@ -335,7 +335,7 @@ def test_fine_tuning_learns_and_leaves_the_encoder_alone():
     assert accuracy > 0.95
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert any(not torch.equal(value, before[name]) for name, value in tuned.state_dict().items())
-    again, twin = fine_tune(encoder.requires_grad_(False), train, test, steps=40, batch_size=16)  # as a teacher is
+    again, twin = fine_tune(encoder.requires_grad_(False), train, test, steps=40, batch_size=16)  # like a teacher
     assert again == accuracy and all(
         torch.equal(a, b) for a, b in zip(tuned.parameters(), twin.parameters(), strict=True)
     )

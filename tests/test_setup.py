@@ -16,7 +16,7 @@ PYTHON = [3, 12]
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """tools/course.py over an empty project, with an interpreter that always is `PYTHON` and no uv."""
+    """tools/course.py with an empty project, an interpreter that is always `PYTHON`, and no uv."""
     module = load_tool("course")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     module.REPO, module.VENV = tmp_path, tmp_path / ".venv"
@@ -32,7 +32,7 @@ def course(tmp_path, monkeypatch):
 
 @pytest.fixture
 def log(course, monkeypatch):
-    """Stand-ins for the two slow parts; the list of what was done."""
+    """Replace the two slow parts; returns the list of what was done."""
     done = []
 
     def create(base, uv):
@@ -76,7 +76,7 @@ def test_an_interrupted_or_failed_set_up_goes_on(course, log, monkeypatch, end):
         course.setup()
     monkeypatch.setattr(course, "install", install)
     course.setup()
-    assert log == ["create", "look", "look", "install"]  # the second run kept what there was
+    assert log == ["create", "look", "look", "install"]  # the second run kept the environment
     course.setup()
     assert log == ["create", "look", "look", "install"]
 
@@ -127,7 +127,7 @@ def test_new_requirements_are_installed_without_starting_over(course, log):
     course.setup()
     assert log == ["create", "look", "install", "look", "install"]
     (course.REPO / "pyproject.toml").write_text("[project]\ndependencies = ['new']\n\n[tool.ruff]\n")
-    course.setup()  # a setting of the linter asks for nothing
+    course.setup()  # a setting of the linter requires no installation
     assert log == ["create", "look", "install", "look", "install"]
 
 
@@ -223,7 +223,7 @@ def test_an_interrupted_addition_takes_nothing_from_a_complete_course(course, lo
 
 
 def distribution(site, name, damage=None):
-    """A package and its script as an installer leaves them, with RECORD; `damage`: what went wrong since."""
+    """A package and its script as an installer leaves them, with RECORD; damage: what happened to it afterwards."""
     (site / name).mkdir(parents=True)
     (site / name / "__init__.py").write_text("x = 1\n")
     (site / "bin").mkdir(exist_ok=True)
@@ -356,7 +356,7 @@ def test_each_worker_has_one_thread_unless_the_reader_chose(course, monkeypatch,
 
 
 def test_ci_does_what_the_readme_says_and_nothing_more():
-    """Whatever CI installs or sets beyond the README's commands hides what a reader meets first."""
+    """CI must not install or set more than the README's commands do, or it would hide what fails for a reader."""
     lines = (REPO / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     lines = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     bookkeeping = {
@@ -391,7 +391,7 @@ def test_each_make_target_is_a_command_of_the_script():
     script = (REPO / "tools" / "course.py").read_text(encoding="utf-8")
     offered = set(re.search(r"commands = \[([^\]]*)\]", script)[1].split('"'))
     assert phony - {"help", "clean"} <= offered
-    assert all(f"make {target} " in makefile for target in phony - {"help"})  # `make` names them all
+    assert all(f"make {target} " in makefile for target in phony - {"help"})  # `make` lists them all
 
 
 @pytest.mark.skipif(not shutil.which("make") or os.name == "nt", reason="needs make and a POSIX shell")
@@ -400,7 +400,7 @@ def test_make_takes_whichever_python_exists(tmp_path, name):
     stub = tmp_path / name
     stub.write_text("#!/bin/sh\n")
     stub.chmod(0o755)
-    # without what an outer `make test` hands down
+    # without the variables of an outer `make test`
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     command = [shutil.which("make"), "-n", "--no-print-directory", "lab", "ARGS=--port=9"]
     done = subprocess.run(command, cwd=REPO, env={**environment, "PATH": str(tmp_path)}, capture_output=True, text=True)
@@ -409,7 +409,7 @@ def test_make_takes_whichever_python_exists(tmp_path, name):
 
 def test_jupyterlab_is_told_not_to_ask_about_news(course, monkeypatch):
     course.quiet_lab()
-    course.quiet_lab()  # again: nothing to complain about
+    course.quiet_lab()  # a second time without an error
     (path,) = course.VENV.rglob("overrides.json")
     assert path.parent == course.VENV / "share" / "jupyter" / "lab" / "settings"
     settings = json.loads(path.read_text(encoding="utf-8"))["@jupyterlab/apputils-extension:notification"]
