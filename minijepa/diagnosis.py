@@ -125,7 +125,7 @@ class DiagnoseDuring:
 
     x: images [B, C, H, W] that stay the same, so that the curve moves for the encoder's sake alone; with 128 of them
     one diagnosis takes about as long as four training steps of 32, so that every=100 costs 4 % of a run
-    (`tools/bench_ticks.py` measures it; at most 5 % is wanted). One column per measure ("encoder_rankme", ...), and
+    (`tools/bench/ticks.py` measures it; at most 5 % is wanted). One column per measure ("encoder_rankme", ...), and
     "encoder_verdict".
     """
 

@@ -99,7 +99,7 @@ def parse_arguments(argv=None, description=None):
             else f"argument --out: {arguments.out} holds an earlier run; give another folder, or --resume --steps N"
         )
     try:
-        arguments.device = distributed.own_device(arguments.device or best_device())
+        arguments.device = distributed.own_device(arguments.device or best_device(shared=distributed.launched()))
         torch.zeros(1, device=arguments.device)
     except (RuntimeError, AssertionError) as error:
         parser.error(f"argument --device: {arguments.device} cannot be used here ({str(error).splitlines()[0]})")
