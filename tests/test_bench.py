@@ -16,7 +16,7 @@ import torch
 from helpers import REPO
 
 from minijepa import ViT, shapeworld
-from minijepa.train import parse_arguments
+from minijepa.commands.arguments import parse_arguments
 from minijepa.training import recipe
 from minijepa.training.distributed import Team
 from minijepa.training.fit import fit

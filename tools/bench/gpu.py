@@ -28,7 +28,7 @@ from steps import step_flops
 from minijepa import JEPA, Predictor, ViT, block_masks, crop_flip, fit, shapeworld
 from minijepa.datasets.images import ImageData
 from minijepa.datasets.loader import LoaderData
-from minijepa.train import hardware
+from minijepa.machine.hardware import hardware
 from minijepa.training import recipe
 
 

@@ -28,7 +28,7 @@ from figure import draw
 from steps import BATCH
 from worker import Worker
 
-from minijepa.train import hardware
+from minijepa.machine.hardware import hardware
 
 PRECISIONS = ("float32", "bfloat16")
 ROUNDS = 3

@@ -29,9 +29,10 @@ from tables import ABLATIONS, BUDGETS, TABLES, make
 
 from minijepa import ViT, fit, plots
 from minijepa.datasets import cifar10
+from minijepa.machine.hardware import hardware
 from minijepa.plots.recorded import ablations, choices, curves, dots, summary
 from minijepa.probes import KNNDuring, fine_tune
-from minijepa.train import hardware, probe_table
+from minijepa.probes.table import probe_table
 from minijepa.training.fit import History
 
 ROOT = Path(__file__).resolve().parents[2]
