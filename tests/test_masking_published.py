@@ -45,7 +45,7 @@ def simulated_block(grid, size, rng):
 
 
 def simulated_batch(batch, grid, n_targets, min_keep, rng):
-    """(contexts before shortening, contexts, targets) of one batch, or None where the loop would not end."""
+    """(contexts before truncation, contexts, targets) of one batch, or None where the loop would not end."""
     target_size = simulated_size(grid, *TARGET, rng.random())
     context_size = simulated_size(grid, *CONTEXT, rng.random())
     if min(math.prod(target_size), math.prod(context_size)) <= min_keep:
@@ -88,7 +88,7 @@ def test_sizes_equal_the_simulation_number_by_number(grid, ranges):
 
 @pytest.mark.parametrize(("side", "known"), [(6, 1.0), (7, 0.895), (8, 0.485), (9, 0.0), (14, 0.0), (32, 0.0)])
 def test_share_of_batches_that_hang(side, known):
-    """A target block of min_keep = 10 patches or fewer is refused and drawn again, for ever."""
+    """A target block of min_keep = 10 patches or fewer is refused and drawn again, forever."""
     draws = 10_000
     sizes = [simulated_size((side, side), *TARGET, (i + 0.5) / draws) for i in range(draws)]
     exact = sum(h * w <= 10 for h, w in sizes) / draws

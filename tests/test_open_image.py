@@ -265,7 +265,7 @@ def test_an_enormous_image_is_named(place, read, monkeypatch):
     with pytest.raises(DataCorrupt, match=r"huge\.png.*256 pixels.*smaller copy"):
         read()
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
-    with pytest.warns(UserWarning, match=r"huge\.png.*16 × 16 pixels") as caught:
+    with pytest.warns(UserWarning, match=r"huge\.png.*16 x 16 pixels") as caught:
         assert np.array_equal(read()[0], RAMP)
     assert not [w for w in caught if "bomb" in str(w.message)]
 

@@ -132,7 +132,7 @@ def test_a_step_with_rotary_positions_learns():
         assert p.grad is not None and p.grad.abs().max() > 0, name
 
 
-def test_uniform_table_gives_each_axis_its_share():
+def test_uniform_table_gives_each_axis_the_same_width():
     """`uniform_power`: widths 342, 342 and 340 at 1,024, as in the released V-JEPA-L."""
     grid, dim = (2, 3, 4), 1024
     table = sincos_3d(grid, dim, uniform=True)

@@ -299,7 +299,7 @@ def test_data_among_class_folders_is_refused(tmp_path, kind):
     kind.write(tmp_path / "train" / "a" / "1")
     kind.write(tmp_path / "val" / "a" / "1")
     kind.write(tmp_path / "stray")
-    with pytest.raises(ValueError, match=f"stray.*{kind.what}s lie beside the class folders train, val"):
+    with pytest.raises(ValueError, match=f"stray.*{kind.what}s lie next to the class folders train, val"):
         kind.read(tmp_path)
 
 

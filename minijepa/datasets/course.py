@@ -18,9 +18,10 @@ def course_data(train=10_000, heldout=5_000):
     """The course's images: CIFAR-10 where it is available, else as many of ShapeWorld.
 
     Prints one line, "data in use: ...", which says which of the two it is and, if it is the second, the remedy.
-    train: number of images [3, 32, 32], the first ones of CIFAR-10's 40,000 training images.
-    heldout: likewise of its 10,000 held-out images.
-    Returns (train, heldout), two ImageData of ten classes in both cases, so the chance level is 0.100.
+    train: how many images, the first of CIFAR-10's 40,000 training images.
+    heldout: how many, the first of its 10,000 held-out images.
+    Returns (train, heldout), two ImageData: images [N, 3, 32, 32] of ten classes in both cases, so the chance level is
+    0.100.
     Raises ValueError for more images than there are, or fewer than one; DataCorrupt if CIFAR-10 is there but damaged:
     the reader should fix that and not continue on other data.
     """

@@ -163,11 +163,11 @@ def make_room(targets, inside, free, least):
     Returns (targets, free). If one target alone leaves too little, the context block is widened to the whole grid.
     """
     targets = targets.clone()
-    poor = free.sum(dim=1) < least  # [B]
+    short = free.sum(dim=1) < least  # [B]
     for keep in range(targets.shape[1] - 1, 0, -1):
-        targets[poor, keep:] = targets[poor, :1]
+        targets[short, keep:] = targets[short, :1]
         free = inside.scatter(1, targets.flatten(1), False)  # [B, N]
-        poor = free.sum(dim=1) < least
-        if not poor.any():
+        short = free.sum(dim=1) < least
+        if not short.any():
             return targets, free
-    return targets, (inside | poor[:, None]).scatter(1, targets.flatten(1), False)
+    return targets, (inside | short[:, None]).scatter(1, targets.flatten(1), False)
