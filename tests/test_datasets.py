@@ -52,7 +52,7 @@ REPO = Path(datasets.__file__).parents[2]
 def place(tmp_path, monkeypatch):
     """An empty place for data that is the only one looked at, no download allowed, small files expected."""
     monkeypatch.setattr(cifar, "PER_FILE", FEW)
-    monkeypatch.setattr(cifar, "places", lambda root=None: [Path(root) if root else tmp_path / "data"])
+    monkeypatch.setattr(cifar, "places", lambda: [tmp_path / "data"])
     monkeypatch.setenv("MINIJEPA_OFFLINE", "1")
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     cifar.read.cache_clear()
@@ -253,7 +253,7 @@ def test_damaged_files_are_named(place, monkeypatch, layout, damage):
     with pytest.raises(DataCorrupt):  # not taken for CIFAR-10's absence
         course_data(1, 1)
     path.write_bytes(whole)
-    assert len(cifar10("train")) == 4 * FEW  # mended: the error was not kept
+    assert len(cifar10("train")) == 4 * FEW  # repaired: the error was not kept
 
 
 def test_a_foreign_pickle_is_never_opened(place, monkeypatch, tmp_path):
@@ -285,12 +285,10 @@ def test_places(monkeypatch, tmp_path):
     assert cifar.places() == [REPO / "data"] or not (REPO / "pyproject.toml").is_file()
     monkeypatch.setenv("MINIJEPA_DATA", str(tmp_path))
     assert cifar.places()[0] == tmp_path and cifar.places()[1:] == cifar.places()[-1:]
-    assert cifar.places("~/x") == [Path.home() / "x"]
     (tmp_path / BINARY).mkdir()
     assert find_cifar10() == tmp_path / BINARY
     (tmp_path / PYTHON).mkdir()
     assert find_cifar10() == tmp_path / PYTHON  # the one whose sums are known comes first
-    assert find_cifar10(tmp_path / "none") is None
 
 
 @pytest.mark.skipif(find_cifar10() is None, reason="CIFAR-10 is not on this machine")
@@ -396,7 +394,7 @@ def test_a_failed_download_leaves_nothing(place, site, manner, words, monkeypatc
     check_splits(site)  # the next attempt is not hindered
 
 
-def test_nobody_listens(place, site, monkeypatch):
+def test_no_server_answers(place, site, monkeypatch):
     monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
     with pytest.raises(DataUnavailable, match="URLError"):
         cifar10("heldout")
@@ -508,7 +506,7 @@ def test_orientation_from_the_camera_is_applied(tmp_path):
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[:4] = 255
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: show it a quarter clockwise
+    exif[0x0112] = 6  # the camera was rotated: show it a quarter clockwise
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
     image = image_folder(tmp_path, size=8).images[0, 0]
     assert (image[:, 4:] == 255).all() and (image[:, :4] == 0).all()

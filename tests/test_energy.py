@@ -258,7 +258,7 @@ def test_a_mixture_of_pixels_is_the_energy_of_the_mixed_image():
     torch.testing.assert_close(found[0], pair_energies(jepa, x, 0.7 * x + 0.3 * y, masks).mean(dim=(1, 2)))
 
 
-def test_candidates_are_judged_one_by_one():
+def test_candidates_are_compared_one_by_one():
     jepa, x, candidates = real(), noise(B, 1, 8, 8), noise(5, B, 1, 8, 8, seed=1)
     masks = block_masks(B, GRID, n_targets=2, generator=seeded())
     found = candidate_energies(jepa, x, candidates, masks)

@@ -110,8 +110,8 @@ def test_truncation_keeps_a_random_part():
     """Contexts truncated to the shortest still reach all places equally, without the top-left bias of a cut list."""
     masks = tube_masks(4000, (2, 6, 6), n_blocks=3, scale=(0.2, 0.2), context_keep=4, generator=seeded(0))
     often = torch.bincount(masks.context.flatten() % 36, minlength=36).float()
-    turned = often.view(6, 6).flip(0).flip(1).flatten()
-    assert ((often - turned).abs() < 0.16 * often.mean()).all()  # point-symmetric, as the blocks are
+    flipped = often.view(6, 6).flip(0).flip(1).flatten()
+    assert ((often - flipped).abs() < 0.16 * often.mean()).all()  # point-symmetric, as the blocks are
 
 
 def test_blocks_that_cover_everything_make_room():
@@ -166,7 +166,7 @@ def test_random_masks_are_uniform():
 
 @settings(max_examples=60, deadline=None)
 @given(grid=st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(2, 6)), data=st.data())
-def test_causal_masks_see_the_past_alone(grid, data):
+def test_causal_masks_see_only_the_past(grid, data):
     seen = data.draw(st.integers(1, grid[0] - 1))
     frame = grid[1] * grid[2]
     keep = data.draw(st.none() | st.integers(1, seen * frame)), data.draw(st.none() | st.integers(1, frame))

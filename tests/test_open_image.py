@@ -1,4 +1,4 @@
-"""Images as people have them: deep grey, turned, transparent, huge, broken; read alike by everything that reads.
+"""Images as people have them: deep grey, rotated, transparent, huge, broken; read alike by everything that reads.
 
 Each test goes through all four readers: image_folder, LoaderData for probes, LoaderData for training, and
 video_folder for a folder of frames. Files are written by Pillow or, where it writes no such file, byte by byte.

@@ -320,7 +320,7 @@ def test_load_keeps_to_the_split(tmp_path):
     assert (len(train), len(heldout)) == (3, 2)
 
 
-def test_the_loader_learns_from_train_alone(tmp_path, line):
+def test_the_loader_learns_only_from_train(tmp_path, line):
     data = LoaderData(split(tmp_path), size=8, workers=0)
     assert {path.parent.parent.name for path in data.files} == {"train"}
     assert len(data) == len(data.labels) == 8 and data.classes == ("a", "b")

@@ -61,7 +61,7 @@ def test_fork_statistics_and_seed():
     assert nearest.mean() == pytest.approx(2 * 0.05**2, rel=0.05)  # two coordinates of noise
     after = x[..., 0] > 0.5
     assert (y[..., 0][after] > 0).float().mean() == pytest.approx(0.5, abs=0.03)
-    assert y[after].abs().amin() > 0.2, "after the fork nobody is in the middle"
+    assert y[after].abs().amin() > 0.2, "after the fork no car is in the middle"
     again = fork((20, 1_000), seeded())
     assert torch.equal(x, again[0]) and torch.equal(y, again[1])
     assert not torch.equal(x, fork((20, 1_000), seeded(1))[0])

@@ -22,12 +22,12 @@ PYTHON, BINARY = "cifar-10-batches-py", "cifar-10-batches-bin"
 PER_FILE, RECORD = 10_000, 1 + 3 * 32 * 32  # images in a file; bytes of one: label, then R, G, B planes
 
 
-def cifar10(split="train", root=None, download=True):
+def cifar10(split="train", download=True):
     """CIFAR-10 as one tensor of bytes.
 
+    It is looked for as `cifar-10-batches-py` or `cifar-10-batches-bin`, in the folder named by the environment variable
+    MINIJEPA_DATA, then in `data/` of the checkout (or of the working folder).
     split: "train" (batches 1-4, 40,000 images), "heldout" (batch 5, 10,000) or "test" (10,000).
-    root: the folder that holds `cifar-10-batches-py` or `cifar-10-batches-bin`. None: the folder named by the
-    environment variable MINIJEPA_DATA, then `data/` of the checkout (or of the working folder).
     download: fetch the data (170 MB) if they are not there; MINIJEPA_OFFLINE=1 forbids it everywhere.
     Returns ImageData, images uint8 [N, 3, 32, 32]. Files are read once per process; splits use the same memory.
     Raises ValueError for an unknown split; DataUnavailable if the data are not on the disk and cannot be downloaded (no
@@ -35,9 +35,9 @@ def cifar10(split="train", root=None, download=True):
     """
     if split not in ("train", "heldout", "test"):
         raise ValueError(f"split is {split!r}; expected 'train', 'heldout' or 'test'")
-    folder = find_cifar10(root)
+    folder = find_cifar10()
     if folder is None:
-        folder = fetch(places(root), download)
+        folder = fetch(places(), download)
     images, labels = read(folder.absolute(), split == "test")
     if split != "test":
         cut = slice(0, 4 * PER_FILE) if split == "train" else slice(4 * PER_FILE, None)
@@ -45,22 +45,17 @@ def cifar10(split="train", root=None, download=True):
     return ImageData(images, labels, CLASSES, f"CIFAR-10 {split}", MEAN, STD)
 
 
-def places(root=None):
+def places():
     """The folders where the data are looked for, first choice first."""
-    if root is not None:
-        return [Path(root).expanduser()]
     checkout = Path(__file__).resolve().parents[2]
     home = checkout if (checkout / "pyproject.toml").is_file() else Path()
     named = os.environ.get("MINIJEPA_DATA")
     return ([Path(named).expanduser()] if named else []) + [home / "data"]
 
 
-def find_cifar10(root=None):
-    """The first folder of CIFAR-10 batches on this machine, or None; its content is not looked at.
-
-    root: as in `cifar10`.
-    """
-    for place in places(root):
+def find_cifar10():
+    """The first folder of CIFAR-10 batches on this machine, or None; its content is not looked at."""
+    for place in places():
         for layout in (PYTHON, BINARY):
             if (place / layout).is_dir():
                 return place / layout

@@ -57,7 +57,7 @@ class LinearWorld:
         return x.float(), s.float()
 
 
-def linear_world(distractor, amplitude, seed=0, size=64, **settings):
+def linear_world(distractor, amplitude, seed=0, **settings):
     """A LinearWorld whose mixing matrices C and D have random columns of length about 1, drawn from `seed`.
 
     distractor: a key of DISTRACTORS.
@@ -68,7 +68,7 @@ def linear_world(distractor, amplitude, seed=0, size=64, **settings):
     if distractor not in DISTRACTORS:
         raise ValueError(f"distractor must be one of {list(DISTRACTORS)}, got {distractor!r}")
     generator = torch.Generator().manual_seed(seed)
-    mixing = torch.randn(size, 12, generator=generator, dtype=torch.float64) / math.sqrt(size)
+    mixing = torch.randn(64, 12, generator=generator, dtype=torch.float64) / math.sqrt(64)
     return LinearWorld(mixing[:, :4], mixing[:, 4:], DISTRACTORS[distractor], amplitude, **settings)
 
 
