@@ -91,7 +91,7 @@ def test_attention_of_a_shifted_clip_is_the_same():
 
 
 @pytest.mark.parametrize("positions", ["rotary", "rotary_published"])
-def test_kept_tokens_are_turned_by_their_own_place(positions):
+def test_kept_tokens_are_rotated_by_their_own_place(positions):
     """Keeping all tokens in any order equals keeping none out; attention weights use the same angles."""
     torch.manual_seed(0)
     vit = ViT((4, 8, 8), (2, 4, 4), dim=32, depth=2, heads=2, in_chans=3, positions=positions)

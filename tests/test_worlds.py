@@ -71,9 +71,7 @@ def test_disc_is_even():
     points = disc(4_000, 3.0)
     norms = points.norm(dim=1)
     assert points.shape == (4_000, 2) and norms.max() <= 3 and points.mean(dim=0).norm() < 0.01
-    assert (norms < 1.5).float().mean() == pytest.approx(
-        0.25, abs=0.005
-    )  # points are spread by area
+    assert (norms < 1.5).float().mean() == pytest.approx(0.25, abs=0.005)  # points are spread by area
 
 
 def test_energy_is_the_mean_squared_distance():

@@ -20,11 +20,10 @@ def image_folder(path, size=32, limit=None):
     then `classes` has one name, the folder's; or with folders train and val (or test) of either.
     size: the side of the square images, in pixels, at least 1.
     limit: at most so many images, taken evenly over the sorted list; None: all.
-    Returns ImageData, images uint8 [N, 3, size, size]; mean and std are those of these images. Where the folder is
-    split, factors["heldout"], bool [N], is true for the images of val or test.
-    Raises ValueError if there is no such folder or no image in it, for images next to class folders, images of one
-    colour alone, a greyscale image whose white is unknown, and a bad size or limit; DataCorrupt for a file that cannot
-    be decoded, by name.
+    Returns ImageData, images uint8 [N, 3, size, size], normalised by their own mean and std. Where the folder is split,
+    factors["heldout"], bool [N], is true for the images of val or test.
+    Raises ValueError for a folder that is no data set (see `walk`), images of one colour alone, a greyscale image whose
+    white is unknown, and a bad size or limit; DataCorrupt for a file that cannot be decoded, by name.
     """
     path = Path(path).expanduser()
     for name, value in (("size", size), ("limit", limit)):

@@ -22,19 +22,16 @@ def video_folder(path, size=32, frames=8, stride=1, limit=None):
     """Read clips, take `frames` frames with `stride` between them, resize the shorter side, crop the centre.
 
     Prints one line: the classes with their counts, and what was left out.
-    path: a folder with one sub-folder of clips per class, or of clips alone, or with folders train and val, as in
-    `image_folder`. A clip is a GIF, a video file (mp4, mov, avi, mkv, webm, m4v), rotated as its display matrix says,
-    or a folder of pictures, its frames in the order of their names (2 before 10).
+    path: folders as for `image_folder`. A clip is a GIF, a video file (mp4, mov, avi, mkv, webm, m4v), rotated as its
+    display matrix says, or a folder of pictures, its frames in the order of their names (2 before 10).
     size: side of the square frames in pixels, at least 1.
     frames: frames per clip, T, at least 1.
-    stride: take every stride-th frame, at least 1. A file gives as many clips as fit into it one after the other, each
-    frames x stride frames of the file long.
+    stride: take every stride-th frame, at least 1. A file gives as many clips as fit into it one after the other.
     limit: at most so many files, taken evenly over the sorted list; None: all.
-    Returns ClipData, clips uint8 [N, 3, T, size, size], with the label "class" and the factors file [N] (number of the
-    file in sorted order) and first [N] (its first frame in the file); mean and std are those of these clips. Where the
-    folder is split, factors["heldout"], bool [N], is true for the clips of val or test.
-    Raises ValueError if there is no such folder or no clip in it, for clips next to class folders, a file with too few
-    frames, clips of one colour alone, and a bad size, frames, stride or limit; DataCorrupt for a file that cannot be
+    Returns ClipData, clips uint8 [N, 3, T, size, size], normalised by their own mean and std, with the label "class" and
+    the factors file [N] (its number in sorted order), first [N] (the clip's first frame in it) and, where the folder is
+    split, heldout, bool [N].
+    Raises ValueError as `image_folder` does, and for a file with too few frames; DataCorrupt for a file that cannot be
     decoded, by name; ImportError for a video where the package `av` is missing, with the command that installs it.
     """
     path = Path(path).expanduser()

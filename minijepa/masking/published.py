@@ -56,10 +56,15 @@ def published_block_masks(
 def published_block_size(grid, scale, aspect, generator=None):
     """(h, w) of a block: one random number for area and aspect, sides strictly shorter than the grid's."""
     u = torch.rand(1, generator=generator).item()
-    area = int(grid[0] * grid[1] * (scale[0] + u * (scale[1] - scale[0])))
-    ratio = aspect[0] + u * (aspect[1] - aspect[0])
-    h, w = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
+    h, w = published_sides(grid, scale, aspect, u, u)
     return min(h, grid[0] - 1), min(w, grid[1] - 1)
+
+
+def published_sides(grid, scale, aspect, u, v):
+    """(h, w) of a block before it is fitted to the grid, from uniform numbers u (area) and v (aspect)."""
+    area = int(grid[0] * grid[1] * (scale[0] + u * (scale[1] - scale[0])))
+    ratio = aspect[0] + v * (aspect[1] - aspect[0])
+    return round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
 
 
 def place_published(grid, size, generator=None):
@@ -96,11 +101,8 @@ def published_tube_masks(batch, grid, n_blocks, scale, aspect, generator=None):
     Raises ValueError when a clip finds no non-empty context in 100 tries (the released code tries forever).
     """
     times, rows, columns = grid
-    u = torch.rand(2, generator=generator).tolist()
-    area = int(rows * columns * (scale[0] + u[0] * (scale[1] - scale[0])))
-    ratio = aspect[0] + u[1] * (aspect[1] - aspect[0])
-    h = min(max(1, round((area * ratio) ** 0.5)), rows)
-    w = min(max(1, round((area / ratio) ** 0.5)), columns)
+    h, w = published_sides((rows, columns), scale, aspect, *torch.rand(2, generator=generator).tolist())
+    h, w = min(max(1, h), rows), min(max(1, w), columns)
     contexts, targets = [], []
     for _ in range(batch):
         for _ in range(100):
