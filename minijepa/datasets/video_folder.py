@@ -28,8 +28,8 @@ def video_folder(path, size=32, frames=8, stride=1, limit=None):
     frames: frames per clip, T, at least 1.
     stride: take every stride-th frame, at least 1. A file gives as many clips as fit into it one after the other.
     limit: at most so many files, taken evenly over the sorted list; None: all.
-    Returns ClipData, clips uint8 [N, 3, T, size, size], normalised by their own mean and std, labels "class"; factors
-    file [N] (its number in sorted order), first [N] (the clip's first frame in it) and, where the folder is split, heldout,
+    Returns ClipData, clips uint8 [N, 3, T, size, size], normalised by their own mean and std, label "class"; factors:
+    file [N] (its number in sorted order), first [N] (the first frame in it) and, where the folder is split, heldout,
     bool [N].
     Raises ValueError as `image_folder` does, and for a file with too few frames; DataCorrupt for a file that cannot be
     decoded, by name; ImportError for a video where the package `av` is missing, with the command that installs it.
