@@ -1,10 +1,10 @@
 """All measures of `minijepa.collapse` at once, a verdict in words, and a callback that records them during training.
 
-    complete     every image gives the same tokens, and these are the same everywhere
-    positional   a token says where it is, and nothing of what is there
-    dimensional  images differ, in a handful of directions only
-    healthy      none of the three. That is not "good": whether the features are of use, only a probe can say
-Read them in this order: a number further down means nothing while one above it is dead.
+    complete     every image gives the same tokens, and these are the same at every position
+    positional   a token tells its position, and nothing about its content
+    dimensional  images differ, but only in a few directions
+    healthy      none of the three. That does not mean "good": only a probe can tell whether the features are useful
+Read them in this order: a measure further down means nothing while one above it shows a collapse.
 """
 
 from dataclasses import dataclass
@@ -12,20 +12,22 @@ from dataclasses import dataclass
 import torch
 
 from minijepa import collapse
+from minijepa.masking.sampling import random_subset
 from minijepa.vit import eval_mode, pool
 
-DEAD_STD = 0.1  # below this deviation, where a LayerNorm makes 1 the natural scale, something no longer varies
-LEAST_CONTENT = 0.02  # an encoder at initialisation has several times this share
-LEAST_RANK = 0.04  # of the D dimensions, and never fewer than 2.5: two directions are a collapse in any width
+DEAD_STD = 0.1  # a standard deviation below this is a collapse, where a LayerNorm makes 1 the natural scale
+LEAST_CONTENT = 0.02  # a randomly initialised encoder has several times this fraction
+LEAST_RANK = 0.04  # of the D dimensions, and never below 2.5: two directions are a collapse in any width
 
 
 @dataclass
 class Diagnosis:
     """The measures of one batch, in the order in which to read them; formulas stand in `minijepa.collapse`.
 
-    position_std, content_share: do tokens differ between images? token_std: V-JEPA's own, for comparison.
+    position_std, content_share: do tokens differ between images?
+    token_std: V-JEPA's own, for comparison.
     rankme, rankme_centred, alpha, covariance, spectrum: how the pooled features use their D dimensions. rankme is as
-    published; all others take the mean over images away first.
+    published; all others subtract the mean over images first.
     uniformity, alignment, lidar: on the sphere, and between views of one image (None where there were no views).
     """
 
@@ -67,17 +69,19 @@ class Diagnosis:
     def __str__(self):
         what = {
             "complete": f"all tokens are alike: position_std and token_std are below {DEAD_STD}",
-            "positional": f"tokens say where they are, not what is there: position_std is below {DEAD_STD} or "
+            "positional": f"tokens tell their position, not their content: position_std is below {DEAD_STD} or "
             f"content_share below {LEAST_CONTENT}",
             "dimensional": f"images differ in a few directions only: rankme_centred is below {self.least_rank:.1f}",
-            "healthy": "no collapse found; whether the features are of use, only a probe can say",
+            "healthy": "no collapse found; only a probe can tell whether the features are useful",
         }
         return f"{self.verdict}: {what[self.verdict]}"
 
 
 def diagnose_tokens(tokens, views=None):
-    """The Diagnosis of tokens at hand. tokens: [B, N, D]; views: [B, Q, D], Q pooled views per image, or None.
+    """The Diagnosis of given tokens.
 
+    tokens: [B, N, D].
+    views: [B, Q, D], Q pooled views per image, or None.
     Raises ValueError for other shapes and for fewer than two images, tokens or views.
     """
     if tokens.ndim != 3 or min(tokens.shape[:2]) < 2:
@@ -103,9 +107,11 @@ def diagnose_tokens(tokens, views=None):
 def diagnose(encoder, x, views=4, share=1 / 3, seed=0):
     """The Diagnosis of an encoder on a batch; its mode is left as it was.
 
-    encoder: a ViT, such as `jepa.encoder` or `jepa.target_encoder`. x: images [B, C, H, W] on its device; B above the
-    width D, or the rank is that of the batch. views: how many contexts of each image LiDAR and alignment compare, each
-    a random `share` of the patches, drawn from `seed`; 0 leaves these two out. Raises ValueError for 1 view.
+    encoder: a ViT, such as `jepa.encoder` or `jepa.target_encoder`.
+    x: images [B, C, H, W] on its device; B above the width D, or the rank is that of the batch.
+    views: how many contexts of each image LiDAR and alignment compare; 0 leaves these two out.
+    share: the fraction of the patches in each of these contexts, drawn at random from `seed`.
+    Raises ValueError for 1 view.
     """
     if views == 1:
         raise ValueError("views must be 0, or at least 2 to compare, got 1")
@@ -115,7 +121,7 @@ def diagnose(encoder, x, views=4, share=1 / 3, seed=0):
         generator = torch.Generator().manual_seed(seed)
         pooled = []
         for _ in range(views):
-            keep = torch.rand(b, n, generator=generator).topk(max(1, round(share * n)), dim=1).indices  # [B, K]
+            keep = random_subset(torch.ones(b, n, dtype=torch.bool), max(1, round(share * n)), generator)  # [B, K]
             pooled.append(pool(encoder(x, keep=keep.to(x.device))))  # [B, D]
     return diagnose_tokens(tokens, torch.stack(pooled, dim=1) if views else None)
 
@@ -123,10 +129,11 @@ def diagnose(encoder, x, views=4, share=1 / 3, seed=0):
 class DiagnoseDuring:
     """A callback for `fit`: every `every` steps, the diagnosis of the context encoder, into columns "encoder_...".
 
-    x: images [B, C, H, W] that stay the same, so that the curve moves for the encoder's sake alone; with 128 of them
-    one diagnosis takes about as long as four training steps of 32, so that every=100 costs 4 % of a run
-    (`tools/bench/ticks.py` measures it; at most 5 % is wanted). One column per measure ("encoder_rankme", ...), and
-    "encoder_verdict".
+    x: images [B, C, H, W] that stay the same, so that the curve changes only with the encoder; with 128 of them one
+    diagnosis takes about as long as four training steps of 32, so that every=100 costs 4 % of a run
+    (`tools/bench/ticks.py` measures it; at most 5 % is wanted).
+    views: as in `diagnose`.
+    It writes one column per measure ("encoder_rankme", ...), and "encoder_verdict".
     """
 
     def __init__(self, x, every=100, views=4):

@@ -3,9 +3,9 @@
     E(x, y) = D(g_phi(f_theta(x at the context), where), s_y),   s_y = the teacher's tokens of y at the targets
 
 y = x is a compatible pair; y = another image, asked at the same places, is a shuffled one. An energy is a number
-without a unit: it ranks the answers that one model may give to one question. It is no probability (nothing makes it
-sum to one), and two models' energies cannot be compared: a collapsed model has the lowest of all. So what is reported
-here are ranks: AUROC, and the place of a patch among its neighbours.
+without a unit: it ranks the answers that one model may give to one question. It is not a probability (nothing makes it
+sum to one), and the energies of two models cannot be compared: a collapsed model has the lowest of all. Therefore the
+functions here report ranks: AUROC, and the place of a patch among the other patches.
 Sources: LeCun 2022, "A Path Towards Autonomous Machine Intelligence", section 4.1-4.4; I-JEPA (arXiv:2301.08243,
 section 2). Everything runs without gradient, in eval mode, and leaves the model's modes as they were.
 """
@@ -15,7 +15,7 @@ import math
 import torch
 
 from minijepa.jepa import at_targets
-from minijepa.masking.sampling import Masks
+from minijepa.masking.sampling import Masks, random_subset
 from minijepa.vit import eval_mode
 
 # scikit-learn is imported inside the function: it would double the time of `import minijepa`
@@ -27,8 +27,10 @@ from minijepa.vit import eval_mode
 def pair_energies(jepa, x, y, masks):
     """E(x, y) of every target token, [B, M, K_t]: the context is seen in x, the targets are taken from y.
 
-    jepa: a JEPA. x, y: images [B, C, H, W] or clips [B, C, T, H, W], normalised; y[i] belongs to x[i]. masks: Masks
-    with context [B, K_c] and targets [B, M, K_t]. With y = x and the same mode this is `jepa(x, masks).energy`.
+    jepa: a JEPA.
+    x, y: images [B, C, H, W] or clips [B, C, T, H, W], normalised; y[i] belongs to x[i].
+    masks: Masks with context [B, K_c] and targets [B, M, K_t].
+    With y = x and the same mode this is `jepa(x, masks).energy`.
     Raises ValueError if the shapes of x, y and masks do not fit each other or the encoder's grid.
     """
     check_inputs(jepa, masks, x=x, y=y)
@@ -39,9 +41,10 @@ def pair_energies(jepa, x, y, masks):
 def separation(compatible, shuffled):
     """AUROC: the probability that a shuffled pair has a higher energy than a compatible one, a tie counting half.
 
-    compatible, shuffled: energies of any shape [...], most often one per image. Returns a float: 1 if every
-    compatible pair lies below every shuffled one, .5 if energy knows nothing, below .5 if it is misled. It looks at
-    the order alone, so it is blind to scale: microscopic differences count like large ones.
+    compatible, shuffled: energies of any shape [...], most often one per image.
+    Returns a float: 1 if every compatible pair lies below every shuffled one, .5 (chance level) if energy does not
+    separate them, below .5 if it prefers shuffled pairs. Only the order counts, so a microscopic difference counts as
+    much as a large one.
     Raises ValueError if one of the two is empty or not finite.
     """
     from sklearn.metrics import roc_auc_score
@@ -59,11 +62,12 @@ def separation(compatible, shuffled):
 
 
 def surprise_maps(jepa, x, *, target_keep, context_keep, rounds=4, generator=None):
-    """How badly is each patch predicted from others? Mean energy per patch over random masks, [B, *grid].
+    """How badly is each patch predicted from others? Mean energy per patch over random masks, [B, *grid], >= 0.
 
     In each of `rounds` rounds every patch is a target exactly once (see `covering_masks`), so no patch is left out
-    and all are averaged over the same number of draws. x: [B, C, H, W] or [B, C, T, H, W]. target_keep, context_keep:
-    patches asked for and seen at once; stay near what the model was trained with. Energies >= 0, in units of D.
+    and all are averaged over the same number of draws.
+    x: [B, C, H, W] or [B, C, T, H, W].
+    target_keep, context_keep: patches predicted and seen at once; stay near what the model was trained with.
     Raises ValueError for counts that the grid cannot give, fewer than one round, or images of another size.
     """
     if rounds < 1:
@@ -83,8 +87,8 @@ def surprise_maps(jepa, x, *, target_keep, context_keep, rounds=4, generator=Non
 def covering_masks(batch, grid, target_keep, context_keep, generator=None):
     """A list of Masks whose targets, taken together, hold every patch of every image exactly once.
 
-    Each image's N patches are shuffled and dealt out in ceil(N / target_keep) hands, the targets [B, 1, K_t] (the
-    last hand may be smaller). Beside each hand, context_keep random patches outside it are the context [B, K_c].
+    Each image's N patches are shuffled and divided into ceil(N / target_keep) groups, the targets [B, 1, K_t] (the last
+    group may be smaller). For each group, context_keep random patches outside it are the context [B, K_c].
     Raises ValueError unless 1 <= target_keep, 1 <= context_keep and target_keep + context_keep <= N.
     """
     n = math.prod(grid)
@@ -94,19 +98,20 @@ def covering_masks(batch, grid, target_keep, context_keep, generator=None):
             f"last two together at most the {n} patches of the grid {tuple(grid)}"
         )
     order = torch.rand(batch, n, generator=generator).argsort(dim=1)  # [B, N]: a permutation per image
-    hands = []
+    groups = []
     for target in order.split(target_keep, dim=1):  # [B, K_t]
-        marks = torch.rand(batch, n, generator=generator).scatter_(1, target, -1.0)  # targets below all others
-        context = marks.topk(context_keep, dim=1).indices  # [B, K_c]
-        hands.append(Masks(context.sort(dim=1).values, target.sort(dim=1).values.unsqueeze(1)))
-    return hands
+        free = torch.ones(batch, n, dtype=torch.bool).scatter_(1, target, False)  # [B, N]
+        context = random_subset(free, context_keep, generator)  # [B, K_c]
+        groups.append(Masks(context, target.sort(dim=1).values.unsqueeze(1)))
+    return groups
 
 
 def against_position(maps, reference):
     """Surprise in standard deviations from what is usual at that position: (map - mean_j) / std_j, shape of `maps`.
 
-    maps: [B, *grid]; reference: [R, *grid], the maps of R >= 2 other, ordinary images. Some positions are always
-    harder (borders have neighbours on fewer sides): this takes it out.
+    maps: [B, *grid].
+    reference: [R, *grid], the maps of R >= 2 other, ordinary images.
+    Some positions are always harder (borders have neighbours on fewer sides); this removes that effect.
     Raises ValueError if the grids differ or R < 2.
     """
     if maps.shape[1:] != reference.shape[1:] or len(reference) < 2:
@@ -118,10 +123,12 @@ def against_position(maps, reference):
 
 
 def surprise_rank(maps, index):
-    """The share of an image's other patches that are less surprising than patch `index`, ties counting half: [B].
+    """The fraction of an image's other patches that are less surprising than patch `index`, ties counting half: [B].
 
-    maps: [B, *grid]; index: int64 [B], one patch of each image. 1: the most surprising patch; .5: chance. Averaged
-    over images it is the mean AUROC of finding that patch. Raises ValueError if index is not one patch per image.
+    maps: [B, *grid].
+    index: int64 [B], one patch of each image.
+    1: the most surprising patch; .5: the chance level. Averaged over images it is the mean AUROC of finding that patch.
+    Raises ValueError if index is not one patch per image.
     """
     flat = maps.flatten(1)  # [B, N]
     if index.shape != flat.shape[:1] or not 0 <= int(index.min()) <= int(index.max()) < flat.shape[1]:
@@ -138,10 +145,12 @@ def surprise_rank(maps, index):
 
 
 def candidate_energies(jepa, x, candidates, masks):
-    """E(x, y) of many answers to one question: images `candidates` [S, B, C, H, W] for contexts x. Returns [S, B].
+    """E(x, y) of many answers y to one question, averaged over the targets: [S, B].
 
-    masks: Masks with context [B, K_c] and targets [B, M, K_t], one question per image; its energies are averaged.
-    The prediction is made once. Raises ValueError if a candidate has not the shape of x, [B, C, H, W].
+    x: contexts [B, C, H, W].
+    candidates: S answers to each, images [S, B, C, H, W].
+    masks: Masks with context [B, K_c] and targets [B, M, K_t], one question per image.
+    The prediction is computed once. Raises ValueError if a candidate has another shape than x.
     """
     check_inputs(jepa, masks, x=x, candidate=candidates[0])
     with torch.no_grad(), eval_mode(jepa):
@@ -151,12 +160,16 @@ def candidate_energies(jepa, x, candidates, masks):
 
 
 def energy_landscape(jepa, x, ends, weights, masks, space="pixels"):
-    """Energy over mixtures of some targets: E(x, sum_p w_p y_p) for every row w of `weights`.
+    """Energy over mixtures of some targets: E(x, sum_p w_p y_p) for every row w of `weights`, averaged over targets.
 
-    x: contexts [B, C, H, W]. ends: P image batches y_p, each of the shape of x. weights: [..., P], rows that sum to 1,
-    from `path_weights` or `plane_weights`. space: "pixels" mixes the images and lets the teacher look at the mixture;
-    "representation" mixes the teacher's tokens s_y, and then any convex D makes a bowl, whatever the model learned:
-    only where its lowest point lies says something. Returns [..., B], averaged over targets.
+    x: contexts [B, C, H, W].
+    ends: P image batches y_p, each of the shape of x.
+    weights: [..., P], rows that sum to 1, from `path_weights` or `plane_weights`.
+    masks: Masks with context [B, K_c] and targets [B, M, K_t].
+    space: "pixels" mixes the images and encodes the mixture with the target encoder; "representation" mixes its tokens
+    s_y, and then any convex D makes a bowl, whatever the model learned: only the place of its lowest point is
+    informative.
+    Returns [..., B].
     Raises ValueError for another space, weights that do not fit the ends, or shapes that differ.
     """
     if space not in ("pixels", "representation"):
@@ -175,10 +188,10 @@ def energy_landscape(jepa, x, ends, weights, masks, space="pixels"):
     return torch.stack(rows).view(*weights.shape[:-1], len(x))
 
 
-def path_weights(shares):
-    """Weights of the line y_0 + s (y_1 - y_0): [S, 2] for the S numbers `shares`; 0 is y_0, 1 is y_1."""
-    shares = torch.as_tensor(shares, dtype=torch.float32)
-    return torch.stack([1 - shares, shares], dim=-1)
+def path_weights(s):
+    """Weights of the line y_0 + s (y_1 - y_0): [S, 2] for the S numbers `s`; 0 is y_0, 1 is y_1."""
+    s = torch.as_tensor(s, dtype=torch.float32)
+    return torch.stack([1 - s, s], dim=-1)
 
 
 def plane_weights(u, v):

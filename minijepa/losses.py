@@ -1,7 +1,7 @@
 """Distances D between prediction and target, and regularisers R, which keep a representation from collapsing.
 
-A distance takes predictions and targets [..., D] and returns one number per token, [...]: averaged it is the loss,
-looked at token by token it is the energy. A regulariser takes the features of a batch [B, D] and returns one number.
+A distance takes predictions and targets [..., D] and returns one number per token, [...]: its average is the loss, and
+token by token it is the energy. A regulariser takes the features of a batch [B, D] and returns one number.
 """
 
 import torch
@@ -27,7 +27,7 @@ def l1(prediction, target):
 
 
 def cosine(prediction, target):
-    """1 - cos(prediction, target). [..., D] -> [...], between 0 and 2; blind to length.
+    """1 - cos(prediction, target). [..., D] -> [...], between 0 and 2; length has no effect.
 
     BYOL's distance up to a factor (arXiv:2006.07733, section 3).
     """
@@ -37,8 +37,8 @@ def cosine(prediction, target):
 def variance(z, target_std=1.0, eps=1e-4):
     """V = mean over d of max(0, target_std - sqrt(Var z_d + eps)): does every feature vary over the batch?
 
-    z: [B, D], or [B, N, D] to ask it of every position on its own; B >= 2. Returns a scalar between 0 and target_std.
-    Source: VICReg (arXiv:2105.04906, equation 1).
+    z: [B, D], or [B, N, D] to regularise every position separately; B >= 2.
+    Returns a scalar between 0 and target_std. Source: VICReg (arXiv:2105.04906, equation 1).
     """
     std = (z.float().var(dim=0) + eps).sqrt()  # [D] or [N, D]: over images, never over positions
     return F.relu(target_std - std).mean()
@@ -47,8 +47,9 @@ def variance(z, target_std=1.0, eps=1e-4):
 def covariance(z):
     """C = 1/D sum over d != e of Cov(z)_de^2: does one feature repeat another?
 
-    z: [B, D], or [B, N, D], averaged over positions; B >= 2. Returns a scalar >= 0; it grows with the fourth power
-    of the scale of z. Source: VICReg (arXiv:2105.04906, equation 4).
+    z: [B, D], or [B, N, D], averaged over positions; B >= 2.
+    Returns a scalar >= 0; it grows with the fourth power of the scale of z.
+    Source: VICReg (arXiv:2105.04906, equation 4).
     """
     z = z.float()
     z = (z - z.mean(dim=0)).movedim(0, -2)  # [B, D] or [N, B, D]
@@ -58,23 +59,26 @@ def covariance(z):
 
 
 def variance_covariance(z, target_std=1.0, eps=1e-4):
-    """Keep the features of a batch spread out and different: V + C, the regularising terms of VICReg, equally weighted.
+    """The variance-covariance regulariser V + C: the regularising terms of VICReg, equally weighted.
 
-    z: [B, D], one vector per image (here the pooled context), B >= 2. Returns a scalar >= 0.
-    Raises ValueError for fewer than two vectors. Source: VICReg (arXiv:2105.04906, section 4.1); joined to I-JEPA
-    by C-JEPA (arXiv:2410.19560).
+    It keeps the features of a batch spread out (V) and different from each other (C).
+    z: [B, D], one vector per image (here the pooled context), B >= 2.
+    Returns a scalar >= 0. Raises ValueError for fewer than two vectors.
+    Source: VICReg (arXiv:2105.04906, section 4.1); combined with I-JEPA by C-JEPA (arXiv:2410.19560).
     """
     check_batch(z, (2,))
     return variance(z, target_std, eps) + covariance(z)
 
 
 def vicreg(z, other=None, weights=(25.0, 25.0, 1.0)):
-    """VICReg with its three terms: weights of invariance, variance and covariance, as published.
+    """VICReg with its three terms: invariance, variance and covariance.
 
-    z: [B, D], or [B, N, D] to regularise every position on its own (pooling first would let a positional collapse
-    pass); B >= 2. With `other`, a second view of the same shape, the loss of VICReg's released code:
-    25 mean (z - other)^2 + 25 (V(z) + V(other)) / 2 + C(z) + C(other).
-    Without it 25 V(z) + C(z), a regulariser for JEPA, where the prediction has the part of the invariance.
+    With `other` the loss of VICReg's released code, 25 mean (z - other)^2 + 25 (V(z) + V(other)) / 2 + C(z) + C(other);
+    without it 25 V(z) + C(z), a regulariser for JEPA, where the prediction takes the place of the invariance.
+    z: [B, D], or [B, N, D] to regularise every position separately (pooling first would hide a positional collapse);
+    B >= 2.
+    other: a second view, of the shape of z, or None.
+    weights: of invariance, variance and covariance, as published.
     Returns a scalar >= 0. Raises ValueError for other shapes. Source: VICReg (arXiv:2105.04906, section 4).
     """
     check_batch(z, (2, 3))
@@ -88,16 +92,17 @@ def vicreg(z, other=None, weights=(25.0, 25.0, 1.0)):
 
 
 def sigreg(z, directions=256, generator=None, t_max=3.0, points=17):
-    """SIGReg: are the features of a batch distributed like N(0, I)? 0 if perfectly; needs no teacher beside it.
+    """SIGReg: are the features of a batch distributed like N(0, I)? 0 if perfectly; it needs no target encoder.
 
     Along a random unit direction a, x_n = a . z_n should be N(0, 1), whose characteristic function is exp(-t^2 / 2).
     T = B * integral over |t| <= t_max of |mean_n exp(i t x_n) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) dt (Epps and Pulley's
     test; trapezoid on `points` knots of the half line, doubled), averaged over the directions.
-    z: [B, D], B >= 2. Returns a scalar >= 0: 1.0525 on average for samples of N(0, I) whatever their number, .402 B
-    if all are 0, 1.186 B if all projections are 1. The factor B is the released code's: a weight that fits one batch
-    size does not fit another.
-    generator: draws new directions in each call; None takes the same ones every time, so that a resumed run needs
-    no state. Raises ValueError for fewer than two vectors. Source: LeJEPA (arXiv:2511.08544, section 4).
+    z: [B, D], B >= 2.
+    generator: draws new directions in each call; None takes the same ones every time, so that a resumed run needs no
+    state.
+    Returns a scalar >= 0: 1.0525 on average for samples of N(0, I) whatever their number, .402 B if all are 0, 1.186 B
+    if all projections are 1. The factor B is the released code's: a weight that fits one batch size fits no other.
+    Raises ValueError for fewer than two vectors. Source: LeJEPA (arXiv:2511.08544, section 4).
     """
     check_batch(z, (2,))
     if generator is None:
@@ -114,7 +119,7 @@ def sigreg(z, directions=256, generator=None, t_max=3.0, points=17):
 
 
 def check_batch(z, dims):
-    """Refuse what has no variance over a batch: z must be [B, D] or, where `dims` has a 3, [B, N, D], with B >= 2."""
+    """A variance over the batch needs z [B, D] or, where `dims` has a 3, [B, N, D], with B >= 2."""
     if z.ndim not in dims or len(z) < 2:
         shapes = "[B >= 2, D] or [B >= 2, N, D]" if 3 in dims else "[B >= 2, D]"
         raise ValueError(f"variance over the batch needs z of shape {shapes}, got {tuple(z.shape)}")

@@ -30,12 +30,12 @@ from minijepa.family.encoder_file import save_encoder
 from minijepa.machine import threads
 from minijepa.machine.console import print_any_name
 from minijepa.machine.files import CannotWrite
+from minijepa.machine.progress import deferred_interrupt
 from minijepa.probes.motion import motion_reasons, motion_table
 from minijepa.probes.table import not_applicable, print_table, probe_table
 from minijepa.training import fit, fsdp, recipe
 from minijepa.training.checkpoint import holds_run
 from minijepa.training.fit import TrainingDiverged
-from minijepa.training.progress import deferred_interrupt
 from minijepa.vit import ViT, count_parameters
 
 

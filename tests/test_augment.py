@@ -13,7 +13,7 @@ def seeded(seed):
 
 
 def ramps(count, size=32):
-    """[B, 2, H, W]: channel 0 is the column of each pixel, channel 1 the row, in shares of the side."""
+    """[B, 2, H, W]: channel 0 is the column of each pixel, channel 1 the row, as fractions of the side."""
     places = (torch.arange(size) + 0.5) / size
     row, column = torch.meshgrid(places, places, indexing="ij")
     return torch.stack([column, row]).expand(count, 2, size, size).contiguous()
@@ -95,6 +95,13 @@ def test_each_image_has_its_own_crop_and_a_seed_repeats_them():
     assert torch.equal(crop_flip(x, seeded(0)), y)
     assert not torch.equal(crop_flip(x, seeded(1)), y)
     assert torch.equal(x, ramps(20))  # the input is not written to
+
+
+def test_rows_of_a_batch_get_the_crops_of_the_whole_batch():
+    x = ramps(6)
+    whole = crop_flip(x, seeded(0))
+    parts = [crop_flip(x[i : i + 2], seeded(0), rows_of=(i, 6)) for i in (0, 2, 4)]
+    assert torch.equal(torch.cat(parts), whole)
 
 
 @pytest.mark.parametrize(

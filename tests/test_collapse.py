@@ -85,7 +85,7 @@ def test_rankme_counts_equal_dimensions(rank):
     axes = torch.linalg.qr(normal(D, rank)).Q  # [D, rank], orthonormal
     features = torch.linalg.qr(normal(B, rank, seed=1) - normal(B, rank, seed=1).mean(dim=0)).Q @ axes.T
     assert rankme(features) == pytest.approx(rank, rel=0.01)
-    assert rankme(features + 7, centred=True) == pytest.approx(rank, rel=0.01)  # what all images share is none
+    assert rankme(features + 7, centred=True) == pytest.approx(rank, rel=0.01)  # what all images have in common is none
 
 
 def test_rankme_equals_its_formula():
@@ -96,7 +96,7 @@ def test_rankme_equals_its_formula():
         assert rankme(features, centred) == pytest.approx(torch.exp(-(p * p.log()).sum()).item(), rel=1e-4)
 
 
-def test_content_share_is_the_share_that_was_put_in():
+def test_content_share_is_the_fraction_that_was_put_in():
     place, content = normal(1, N, D), normal(B, N, D, seed=1)
     place = (place - place.mean(dim=1, keepdim=True)) / place.std(dim=1, keepdim=True, correction=0)
     for weight in (0.1, 1.0, 3.0):
@@ -139,7 +139,7 @@ def test_a_spectrum_that_falls_off_a_cliff_has_no_exponent():
     assert alpha_req(torch.ones(B, D)) == math.inf
 
 
-def test_spectrum_equals_the_deviations_along_the_axes():
+def test_spectrum_equals_the_standard_deviations_along_the_axes():
     features = normal(B, D) * torch.linspace(0.1, 3, D)
     covariance = torch.cov(features.T)
     expected = torch.linalg.eigvalsh(covariance).flip(0).sqrt()

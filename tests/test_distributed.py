@@ -27,6 +27,7 @@ from minijepa.datasets.augment import crop_flip
 from minijepa.datasets.shapes import shapeworld
 from minijepa.jepa import JEPA
 from minijepa.losses import sigreg, variance_covariance, vicreg
+from minijepa.machine import progress as process
 from minijepa.machine.files import CannotWrite
 from minijepa.masking.blocks import block_masks
 from minijepa.masking.sampling import Masks, MaskSets
@@ -34,7 +35,6 @@ from minijepa.predictor import Predictor
 from minijepa.probes import features, knn_probe, linear_probe
 from minijepa.training import distributed
 from minijepa.training import fsdp as shards
-from minijepa.training import progress as process
 from minijepa.training import validate as settings
 from minijepa.training.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.training.fit import TrainingDiverged, fit

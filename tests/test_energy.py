@@ -75,7 +75,7 @@ def stand_in(gain=1.0):
 
 
 def patch(image, j):
-    """The four pixels of patch j of one [1, 8, 8] image, cut by hand."""
+    """The four pixels of patch j of one [1, 8, 8] image, cut by group."""
     row, column = divmod(j, 4)
     return image[0, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].flatten()
 
@@ -145,20 +145,20 @@ def test_covering_masks_ask_for_every_patch_once(batch, rows, columns, data):
     n = rows * columns
     target = data.draw(st.integers(1, n - 1))
     context = data.draw(st.integers(1, n - target))
-    hands = covering_masks(batch, (rows, columns), target, context, seeded(data.draw(st.integers(0, 99))))
+    groups = covering_masks(batch, (rows, columns), target, context, seeded(data.draw(st.integers(0, 99))))
     for i in range(batch):
-        assert sorted(j for hand in hands for j in hand.targets[i, 0].tolist()) == list(range(n))
-        for hand in hands:
-            seen = hand.context[i].tolist()
-            assert len(set(seen)) == context and not set(seen) & set(hand.targets[i, 0].tolist())
+        assert sorted(j for group in groups for j in group.targets[i, 0].tolist()) == list(range(n))
+        for group in groups:
+            seen = group.context[i].tolist()
+            assert len(set(seen)) == context and not set(seen) & set(group.targets[i, 0].tolist())
             assert seen == sorted(seen)
 
 
 def test_contexts_are_drawn_evenly_and_differ_between_images():
-    hands = [hand for s in range(150) for hand in covering_masks(2, GRID, 4, 4, seeded(s))]
-    counts = torch.stack([hand.context for hand in hands]).flatten().bincount(minlength=N)
+    groups = [group for s in range(150) for group in covering_masks(2, GRID, 4, 4, seeded(s))]
+    counts = torch.stack([group.context for group in groups]).flatten().bincount(minlength=N)
     assert counts.sum() == 150 * 4 * 2 * 4 and (counts / counts.float().mean() - 1).abs().max() < 0.25
-    assert any(not torch.equal(hand.context[0], hand.context[1]) for hand in hands)
+    assert any(not torch.equal(group.context[0], group.context[1]) for group in groups)
 
 
 @pytest.mark.parametrize("target, context", [(4, 6), (5, 11), (1, 15), (15, 1)])
@@ -257,7 +257,7 @@ def test_a_mixture_of_pixels_is_the_energy_of_the_mixed_image():
     torch.testing.assert_close(found[0], pair_energies(jepa, x, 0.7 * x + 0.3 * y, masks).mean(dim=(1, 2)))
 
 
-def test_candidates_are_judged_one_by_one():
+def test_candidates_are_compared_one_by_one():
     jepa, x, candidates = real(), noise(B, 1, 8, 8), noise(5, B, 1, 8, 8, seed=1)
     masks = block_masks(B, GRID, n_targets=2, generator=seeded())
     found = candidate_energies(jepa, x, candidates, masks)

@@ -50,7 +50,7 @@ def test_crops_repeat_and_differ(folder):
     assert torch.equal(again[0], data[1, 5][2])
 
 
-def test_processes_share_the_batches_of_one(folder):
+def test_processes_divide_the_batches_of_one(folder):
     data = LoaderData(folder, size=32, workers=0)
     whole = read(data, accumulate=2)
     parts = [read(data, Team(rank, 2), accumulate=2) for rank in range(2)]

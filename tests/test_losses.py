@@ -233,7 +233,7 @@ def test_regularisers_pull_a_collapsed_batch_apart(regulariser):
         regulariser(z).backward()
         optimizer.step()
     assert z.isfinite().all()
-    assert z.std(dim=0).min() > 0.5 and z.std(dim=0).max() < 2, "each feature should have a deviation near 1"
+    assert z.std(dim=0).min() > 0.5 and z.std(dim=0).max() < 2, "each feature should have a standard deviation near 1"
 
 
 def test_sigreg_moves_the_mean_to_zero_and_vicreg_does_not_care():

@@ -16,14 +16,14 @@ from minijepa.masking.blocks import (
     place_blocks,
     start_probabilities,
 )
-from minijepa.masking.sampling import Masks, random_masks
+from minijepa.masking.sampling import Masks, random_masks, random_subset
 
 GRIDS = st.tuples(st.integers(2, 32), st.integers(2, 32))
 LINES = st.one_of(st.tuples(st.just(1), st.integers(2, 32)), st.tuples(st.integers(2, 32), st.just(1)))
 
 
 def ordered(low, high):
-    return st.tuples(st.batch(low, high), st.batch(low, high)).map(sorted).map(tuple)
+    return st.tuples(st.floats(low, high), st.floats(low, high)).map(sorted).map(tuple)
 
 
 def ratios(most):
@@ -69,7 +69,7 @@ def is_legal(size, grid, scale, aspect, slack=1e-6):
     """Can some area and ratio within the ranges round to this size? Exact, apart from `slack`.
 
     With p = log height and q = log width before rounding, area and ratio bound p + q and p - q, the size
-    bounds p and q: two rectangles, one turned by 45 degrees. They meet if no side of either separates them.
+    bounds p and q: two rectangles, one rotated by 45 degrees. They meet if no side of either separates them.
     """
     (h, w), (rows, columns) = size, grid
     n = rows * columns
@@ -139,7 +139,7 @@ def check_masks(masks, batch, grid, n_targets):
     target_scale=ordered(0.005, 0.9),
     target_aspect=ratios(30),
     context_scale=ordered(0.005, 1.0),
-    context_share=st.one_of(st.none(), st.batch(0, 1)),
+    context_share=st.one_of(st.none(), st.floats(0, 1)),
     target_keep=st.one_of(st.none(), st.integers(1, 40)),
     seed=st.integers(0, 2**31),
 )
@@ -211,7 +211,7 @@ def test_block_sizes_are_legal_and_below_the_bound(grid, scale, aspect, seed):
 
 @pytest.mark.parametrize("grid", [(14, 14), (6, 10), (4, 16), (1, 32), (32, 1), (2, 3)])
 def test_a_full_context_block_is_the_whole_grid(grid):
-    """A share is kept on grids that are not square too: there a square of that area would not fit."""
+    """The area is kept on grids that are not square too: there a square of that area would not fit."""
     assert draw_block_size(grid, (1.0, 1.0), (1.0, 1.0), seeded(0)) == grid
     areas = {math.prod(draw_block_size(grid, (0.5, 0.5), (r, r), seeded(0))) for r in (0.01, 0.3, 1.0, 3.0, 100.0)}
     n = math.prod(grid)
@@ -228,7 +228,7 @@ def test_size_and_aspect_are_independent_and_fill_their_ranges():
     assert abs(torch.corrcoef(torch.stack([area, ratio]))[0, 1]) < 0.07
 
 
-def test_the_context_block_is_a_square_of_its_share():
+def test_the_context_block_is_a_square_of_its_area():
     """With one target of one patch, the free patches show the context block; the targets' aspect is not its own."""
     request = dict(n_targets=1, target_scale=(0.007, 0.007), target_aspect=(3.0, 3.0))
     masks = block_masks(40, (12, 12), **request, context_scale=(0.25, 0.25), generator=seeded(0))
@@ -293,7 +293,7 @@ def profiles(index, grid):
 @pytest.mark.parametrize("keep", [None, 9])
 @pytest.mark.parametrize("grid", [(8, 8), (14, 14), (6, 10)])
 def test_every_patch_is_target_and_context_about_equally_often(grid, keep):
-    """Also after shortening: what is left of contexts and targets must not lean to any side."""
+    """Also after truncation: what is left of contexts and targets must not lean to any side."""
     generator = seeded(1)
     masks = [block_masks(64, grid, context_keep=keep, target_keep=keep, generator=generator) for _ in range(60)]
     for index in (
@@ -353,21 +353,38 @@ def test_make_room_widens_a_context_that_one_target_fills():
 
 def test_make_room_leaves_other_images_alone():
     rich = [[0, 1], [1, 2], [0, 1]]
-    poor = [[0, 1], [2, 3], [4, 5]]
-    moved, left = room([rich, poor, poor], [[1] * 8, [1] * 8, [1, 1, 1, 1, 1, 1, 1, 0]], 4)
+    short = [[0, 1], [2, 3], [4, 5]]
+    moved, left = room([rich, short, short], [[1] * 8, [1] * 8, [1, 1, 1, 1, 1, 1, 1, 0]], 4)
     assert moved == [rich, [[0, 1], [2, 3], [0, 1]], [[0, 1], [0, 1], [0, 1]]]
     assert left == [[3, 4, 5, 6, 7], [4, 5, 6, 7], [2, 3, 4, 5, 6]]
 
 
-# --- random masks ---
+# --- random subsets and random masks ---
+
+
+@pytest.mark.parametrize("keep", [None, 1, 3])
+def test_random_subset_draws_from_what_is_free(keep):
+    free = torch.rand(4000, 2, 9, generator=seeded(0)) < 0.8
+    free[..., :3] = True
+    found = random_subset(free, keep, seeded(1))
+    assert found.shape == (4000, 2, keep or int(free.sum(-1).min())) and (found.diff(dim=-1) > 0).all()
+    assert free.gather(2, found).all() and torch.equal(found, random_subset(free, keep, seeded(1)))
+    often = torch.bincount(random_subset(torch.ones(6000, 9).bool(), 3, seeded(2)).flatten(), minlength=9) / 6000
+    assert (often - 1 / 3).abs().max() < 5 * math.sqrt(2 / 9 / 6000)
+
+
+def test_a_seed_gives_the_masks_that_it_always_gave():
+    masks = block_masks(2, (4, 4), n_targets=2, context_keep=4, target_keep=2, generator=seeded(0))
+    assert masks.context.tolist() == [[0, 4, 10, 15], [6, 7, 8, 15]]
+    assert masks.targets.tolist() == [[[1, 5], [3, 7]], [[1, 5], [10, 14]]]
 
 
 @settings(max_examples=60)
 @given(
     grid=st.one_of(GRIDS, LINES),
     batch=st.integers(1, 5),
-    seen=st.batch(0, 1),
-    asked=st.batch(0, 1),
+    seen=st.floats(0, 1),
+    asked=st.floats(0, 1),
     seed=st.integers(0, 2**31),
 )
 def test_random_masks(grid, batch, seen, asked, seed):
@@ -431,7 +448,7 @@ def test_random_masks_refuse(seen, asked):
 
 
 @settings(max_examples=40)
-@given(grid=GRIDS, share=st.batch(0.5, 1.0))
+@given(grid=GRIDS, share=st.floats(0.5, 1.0))
 def test_the_largest_context_that_fits_is_accepted(grid, share):
     """The bound is sharp: one target block and all the rest as context works, one patch more does not."""
     n = grid[0] * grid[1]
@@ -445,9 +462,13 @@ def test_the_largest_context_that_fits_is_accepted(grid, share):
         block_masks(3, grid, **request, context_keep=rest + 1, generator=seeded(0))
 
 
-def test_masks_move_and_are_frozen():
-    masks = block_masks(2, (8, 8), generator=seeded(0))
+def test_masks_move_are_cut_and_are_frozen():
+    masks = block_masks(4, (8, 8), generator=seeded(0))
     moved = masks.to("meta")
     assert isinstance(moved, Masks) and moved.context.device.type == moved.targets.device.type == "meta"
+    for index in (slice(1, 3), torch.tensor([2, 0]), torch.tensor([True, False, False, True])):
+        some = masks.rows(index)
+        assert isinstance(some, Masks) and torch.equal(some.context, masks.context[index])
+        assert torch.equal(some.targets, masks.targets[index])
     with pytest.raises(AttributeError):
         masks.context = None

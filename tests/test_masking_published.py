@@ -45,7 +45,7 @@ def simulated_block(grid, size, rng):
 
 
 def simulated_batch(batch, grid, n_targets, min_keep, rng):
-    """(contexts before shortening, contexts, targets) of one batch, or None where the loop would not end."""
+    """(contexts before truncation, contexts, targets) of one batch, or None where the loop would not end."""
     target_size = simulated_size(grid, *TARGET, rng.random())
     context_size = simulated_size(grid, *CONTEXT, rng.random())
     if min(math.prod(target_size), math.prod(context_size)) <= min_keep:
@@ -88,7 +88,7 @@ def test_sizes_equal_the_simulation_number_by_number(grid, ranges):
 
 @pytest.mark.parametrize(("side", "known"), [(6, 1.0), (7, 0.895), (8, 0.485), (9, 0.0), (14, 0.0), (32, 0.0)])
 def test_share_of_batches_that_hang(side, known):
-    """A target block of min_keep = 10 patches or fewer is refused and drawn again, for ever."""
+    """A target block of min_keep = 10 patches or fewer is refused and drawn again, forever."""
     draws = 10_000
     sizes = [simulated_size((side, side), *TARGET, (i + 0.5) / draws) for i in range(draws)]
     exact = sum(h * w <= 10 for h, w in sizes) / draws
@@ -136,7 +136,7 @@ def test_larger_blocks_are_taller_there_and_not_in_ours():
     assert abs(correlation[draw_block_size]) < 0.12
 
 
-# --- places and shortening ---
+# --- places and truncation ---
 
 
 @pytest.mark.parametrize("grid", [(14, 14), (10, 12)])
@@ -177,7 +177,7 @@ def test_16x16_keeps_69_context_tokens_and_they_lie_at_the_top():
 
 @pytest.mark.parametrize(("grid", "min_keep"), [((8, 8), 4), ((10, 12), 10), ((9, 9), 10), ((16, 16), 10)])
 def test_statistics_equal_those_of_the_simulation(grid, min_keep):
-    """Raw and shortened context length, rows and columns reached, and the size of the union of targets."""
+    """Raw and truncated context length, rows and columns reached, and the size of the union of targets."""
     n, batch, runs = grid[0] * grid[1], 32, 40
     rng = random.Random(0)
     theirs, mine = [], []
@@ -209,7 +209,7 @@ def summary(context, targets, n):
 
 
 def raw_context_length(batch, grid, min_keep, generator):
-    """Mean context length before shortening, from the package's own pieces."""
+    """Mean context length before truncation, from the package's own pieces."""
     size = published_block_size(grid, *TARGET, generator)
     lengths = []
     for _ in range(batch):
@@ -227,7 +227,7 @@ def test_8x8_with_min_keep_4_loses_half_of_its_context():
     assert abs(raw - 21.7) < 1.0
 
 
-def test_shortening_cuts_the_end():
+def test_truncation_cuts_the_end():
     """Every context is the beginning of its own sorted list: what was dropped lies behind what was kept."""
     for seed in range(5):
         context, targets = published_block_masks(16, (9, 9), generator=seeded(seed))

@@ -1,4 +1,4 @@
-"""Images as people have them: deep grey, turned, transparent, huge, broken; read alike by everything that reads.
+"""Images as people have them: deep grey, rotated, transparent, huge, broken; read alike by everything that reads.
 
 Each test goes through all four readers: image_folder, LoaderData for probes, LoaderData for training, and
 video_folder for a folder of frames. Files are written by Pillow or, where it writes no such file, byte by byte.
@@ -265,7 +265,7 @@ def test_an_enormous_image_is_named(place, read, monkeypatch):
     with pytest.raises(DataCorrupt, match=r"huge\.png.*256 pixels.*smaller copy"):
         read()
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
-    with pytest.warns(UserWarning, match=r"huge\.png.*16 × 16 pixels") as caught:
+    with pytest.warns(UserWarning, match=r"huge\.png.*16 x 16 pixels") as caught:
         assert np.array_equal(read()[0], RAMP)
     assert not [w for w in caught if "bomb" in str(w.message)]
 

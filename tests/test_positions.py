@@ -58,7 +58,7 @@ def test_3d(grid, dim):
 
 
 def test_rows_of_one_table_differ_and_have_one_length():
-    """What makes it a code: no two places share it, and sin^2 + cos^2 keeps its length at sqrt(dim / 2)."""
+    """What makes it a code: no two places have the same, and sin^2 + cos^2 keeps its length at sqrt(dim / 2)."""
     table = sincos((32, 32), 32).double()
     distances = torch.cdist(table, table) + 10 * torch.eye(len(table))
     assert distances.min() > 0.1

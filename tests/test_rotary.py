@@ -1,4 +1,4 @@
-"""Rotary positions: scores hear distances alone in the corrected reading, and not in the published one."""
+"""Rotary positions: scores depend only on distances in the corrected reading, and not in the published one."""
 
 import math
 
@@ -35,7 +35,7 @@ def offsets(grid):
 
 @pytest.mark.parametrize("dim", [12, 32, 64])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_scores_depend_on_distances_alone(grid, dim):
+def test_scores_depend_only_on_distances(grid, dim):
     s, code = scores(grid, dim), offsets(grid)
     values, group = code.flatten().unique(return_inverse=True)
     low = torch.full((len(values),), math.inf, dtype=s.dtype).scatter_reduce(0, group, s.flatten(), "amin")
@@ -45,10 +45,10 @@ def test_scores_depend_on_distances_alone(grid, dim):
 
 
 def test_the_published_reading_is_no_rotation():
-    turned = rotate(torch.ones(1, 1, 8, 24), rotation((8, 1, 1), 24, published=True))
+    rotated = rotate(torch.ones(1, 1, 8, 24), rotation((8, 1, 1), 24, published=True))
     kept = rotate(torch.ones(1, 1, 8, 24), rotation((8, 1, 1), 24))
     torch.testing.assert_close(kept.norm(dim=-1), torch.full((1, 1, 8), 24**0.5))
-    assert (turned.norm(dim=-1) - 24**0.5).abs().max() > 0.1
+    assert (rotated.norm(dim=-1) - 24**0.5).abs().max() > 0.1
     s, code = scores((8, 1, 1), 24, published=True), offsets((8, 1, 1))
     one_apart = s[code == 1]
     assert one_apart.max() - one_apart.min() > 0.01
@@ -91,8 +91,8 @@ def test_attention_of_a_shifted_clip_is_the_same():
 
 
 @pytest.mark.parametrize("positions", ["rotary", "rotary_published"])
-def test_kept_tokens_are_turned_by_their_own_place(positions):
-    """Keeping all tokens in any order equals keeping none out; attention weights use the same turn."""
+def test_kept_tokens_are_rotated_by_their_own_place(positions):
+    """Keeping all tokens in any order equals keeping none out; attention weights use the same angles."""
     torch.manual_seed(0)
     vit = ViT((4, 8, 8), (2, 4, 4), dim=32, depth=2, heads=2, in_chans=3, positions=positions)
     x = torch.randn(3, 3, 4, 8, 8, generator=seeded(1))
@@ -132,7 +132,7 @@ def test_a_step_with_rotary_positions_learns():
         assert p.grad is not None and p.grad.abs().max() > 0, name
 
 
-def test_uniform_table_gives_each_axis_its_share():
+def test_uniform_table_gives_each_axis_the_same_width():
     """`uniform_power`: widths 342, 342 and 340 at 1,024, as in the released V-JEPA-L."""
     grid, dim = (2, 3, 4), 1024
     table = sincos_3d(grid, dim, uniform=True)

@@ -175,7 +175,7 @@ def test_a_video_is_turned_as_a_player_turns_it(tmp_path, matrix):
     assert np.abs(shown[centres][:, centres] - want).max() < 40
 
 
-def test_sound_alone_is_named(tmp_path):
+def test_a_file_of_only_sound_is_named(tmp_path):
     av = pytest.importorskip("av", reason=WITHOUT_AV)
     with av.open(str(tmp_path / "talk.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=16_000)
@@ -194,7 +194,7 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path):
     assert values(video_folder(tmp_path, size=8, frames=24)) == [[10 * i for i in range(24)]]
 
 
-def test_a_thumbnail_beside_videos_makes_no_clip_of_their_folder(tmp_path):
+def test_a_thumbnail_next_to_videos_makes_no_clip_of_their_folder(tmp_path):
     for name in ("left", "right"):
         (tmp_path / name).mkdir()
         write_gif(tmp_path / name / "a.gif", 4)

@@ -299,7 +299,7 @@ def test_data_among_class_folders_is_refused(tmp_path, kind):
     kind.write(tmp_path / "train" / "a" / "1")
     kind.write(tmp_path / "val" / "a" / "1")
     kind.write(tmp_path / "stray")
-    with pytest.raises(ValueError, match=f"stray.*{kind.what}s lie beside the class folders train, val"):
+    with pytest.raises(ValueError, match=f"stray.*{kind.what}s lie next to the class folders train, val"):
         kind.read(tmp_path)
 
 
@@ -320,7 +320,7 @@ def test_load_keeps_to_the_split(tmp_path):
     assert (len(train), len(heldout)) == (3, 2)
 
 
-def test_the_loader_learns_from_train_alone(tmp_path, line):
+def test_the_loader_learns_only_from_train(tmp_path, line):
     data = LoaderData(split(tmp_path), size=8, workers=0)
     assert {path.parent.parent.name for path in data.files} == {"train"}
     assert len(data) == len(data.labels) == 8 and data.classes == ("a", "b")
@@ -359,7 +359,7 @@ def test_a_console_without_the_letters(tmp_path, monkeypatch):
 
 
 def test_a_bar_shows_where_somebody_watches(tmp_path, kind, capfd, monkeypatch):
-    from minijepa.training import progress as process
+    from minijepa.machine import progress as process
 
     kind.write(tmp_path / "1")
     kind.read(tmp_path)

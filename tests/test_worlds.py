@@ -61,7 +61,7 @@ def test_fork_statistics_and_seed():
     assert nearest.mean() == pytest.approx(2 * 0.05**2, rel=0.05)  # two coordinates of noise
     after = x[..., 0] > 0.5
     assert (y[..., 0][after] > 0).float().mean() == pytest.approx(0.5, abs=0.03)
-    assert y[after].abs().amin() > 0.2, "after the fork nobody is in the middle"
+    assert y[after].abs().amin() > 0.2, "after the fork no car is in the middle"
     again = fork((20, 1_000), seeded())
     assert torch.equal(x, again[0]) and torch.equal(y, again[1])
     assert not torch.equal(x, fork((20, 1_000), seeded(1))[0])
@@ -71,7 +71,7 @@ def test_disc_is_even():
     points = disc(4_000, 3.0)
     norms = points.norm(dim=1)
     assert points.shape == (4_000, 2) and norms.max() <= 3 and points.mean(dim=0).norm() < 0.01
-    assert (norms < 1.5).float().mean() == pytest.approx(0.25, abs=0.005)  # shares go as areas
+    assert (norms < 1.5).float().mean() == pytest.approx(0.25, abs=0.005)  # points are spread by area
 
 
 def test_energy_is_the_mean_squared_distance():

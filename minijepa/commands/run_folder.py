@@ -8,7 +8,7 @@ import socket
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOCK = "run.lock"  # there while a run is at work; names the process
+from minijepa.machine.files import LOCK
 
 
 @contextmanager

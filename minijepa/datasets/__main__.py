@@ -1,6 +1,4 @@
-"""`python -m minijepa.datasets`: have CIFAR-10 ready before the course begins, or hear what is missing."""
-
-from __future__ import annotations
+"""`python -m minijepa.datasets`: get CIFAR-10 before the course begins, or be told what is missing."""
 
 import sys
 
@@ -8,8 +6,8 @@ from minijepa.datasets import DataCorrupt, DataUnavailable, cifar10, find_cifar1
 from minijepa.machine.console import print_any_name
 
 
-def main() -> int:
-    """Look for CIFAR-10, download it if need be, read all of it; 1 if it is damaged, else 0."""
+def main():
+    """Look for CIFAR-10, download it if necessary, and read all of it; returns 1 if it is damaged, else 0."""
     print_any_name()
     try:
         train, heldout, test = (cifar10(split) for split in ("train", "heldout", "test"))

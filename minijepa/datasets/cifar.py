@@ -1,11 +1,9 @@
 """CIFAR-10 from the disk, in either of its two layouts, else downloaded once.
 
-The 50,000 training images are cut into train (batches 1–4) and held-out (batch 5), because the course chooses
+The 50,000 training images are divided into train (batches 1-4) and held-out (batch 5), because the course chooses
 things by looking at the held-out part; the 10,000 test images stay out of every such choice.
 Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
 """
-
-from __future__ import annotations
 
 import os
 from functools import lru_cache
@@ -13,7 +11,6 @@ from http.client import HTTPException
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from minijepa.datasets.download import download_cifar10, sweep
 from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData
@@ -25,59 +22,51 @@ PYTHON, BINARY = "cifar-10-batches-py", "cifar-10-batches-bin"
 PER_FILE, RECORD = 10_000, 1 + 3 * 32 * 32  # images in a file; bytes of one: label, then R, G, B planes
 
 
-def cifar10(split: str = "train", root: str | Path | None = None, download: bool = True) -> ImageData:
+def cifar10(split="train", download=True):
     """CIFAR-10 as one tensor of bytes.
 
-    Args:
-        split: "train" (batches 1–4, 40,000 images), "heldout" (batch 5, 10,000) or "test" (10,000).
-        root: the folder that holds `cifar-10-batches-py` or `cifar-10-batches-bin`. None: the folder named by
-            the environment variable MINIJEPA_DATA, then `data/` of the checkout (or of the working folder).
-        download: fetch the data (170 MB) if they are not there; MINIJEPA_OFFLINE=1 forbids it everywhere.
-
-    Returns:
-        `ImageData`, images uint8 [N, 3, 32, 32]. Files are read once per process; splits share the memory.
-
-    Raises:
-        ValueError: unknown split.
-        DataUnavailable: not on the disk, and no download (no network, or forbidden).
-        DataCorrupt: a folder is there but a file in it is missing, cut short or foreign.
+    It is looked for as `cifar-10-batches-py` or `cifar-10-batches-bin`, in the folder named by the environment variable
+    MINIJEPA_DATA, then in `data/` of the checkout (or of the working folder).
+    split: "train" (batches 1-4, 40,000 images), "heldout" (batch 5, 10,000) or "test" (10,000).
+    download: fetch the data (170 MB) if they are not there; MINIJEPA_OFFLINE=1 forbids it everywhere.
+    Returns ImageData, images uint8 [N, 3, 32, 32]. Files are read once per process; splits use the same memory.
+    Raises ValueError for an unknown split; DataUnavailable if the data are not on the disk and cannot be downloaded (no
+    network, or forbidden); DataCorrupt if a folder is there but a file in it is missing, truncated or foreign.
     """
     if split not in ("train", "heldout", "test"):
         raise ValueError(f"split is {split!r}; expected 'train', 'heldout' or 'test'")
-    folder = find_cifar10(root)
+    folder = find_cifar10()
     if folder is None:
-        folder = _fetch(places(root), download)
-    images, labels = _read(folder.absolute(), split == "test")
+        folder = fetch(places(), download)
+    images, labels = read(folder.absolute(), split == "test")
     if split != "test":
         cut = slice(0, 4 * PER_FILE) if split == "train" else slice(4 * PER_FILE, None)
         images, labels = images[cut], labels[cut]
     return ImageData(images, labels, CLASSES, f"CIFAR-10 {split}", MEAN, STD)
 
 
-def places(root: str | Path | None = None) -> list[Path]:
+def places():
     """The folders where the data are looked for, first choice first."""
-    if root is not None:
-        return [Path(root).expanduser()]
     checkout = Path(__file__).resolve().parents[2]
     home = checkout if (checkout / "pyproject.toml").is_file() else Path()
     named = os.environ.get("MINIJEPA_DATA")
     return ([Path(named).expanduser()] if named else []) + [home / "data"]
 
 
-def find_cifar10(root: str | Path | None = None) -> Path | None:
-    """The first folder of CIFAR-10 batches on this machine, or None; its content is not looked at.
-
-    Args:
-        root: as in `cifar10`.
-    """
-    for place in places(root):
+def find_cifar10():
+    """The first folder of CIFAR-10 batches on this machine, or None; its content is not looked at."""
+    for place in places():
         for layout in (PYTHON, BINARY):
             if (place / layout).is_dir():
                 return place / layout
     return None
 
 
-def _fetch(where: list[Path], download: bool) -> Path:
+# --- the pieces ---
+
+
+def fetch(where, download):
+    """Download into the first of these folders that can be written, or raise DataUnavailable with what to do."""
     looked = " nor in ".join(str(place) for place in where)
     missing = f"CIFAR-10 ({PYTHON} or {BINARY}) is not in {looked}"
     by_hand = "or put a copy on this machine and set MINIJEPA_DATA to the folder that holds it"
@@ -95,14 +84,15 @@ def _fetch(where: list[Path], download: bool) -> Path:
 
 
 @lru_cache(maxsize=2)  # one folder's training and test images; an error is not kept
-def _read(folder: Path, test: bool) -> tuple[Tensor, Tensor]:
+def read(folder, test):
     """Images uint8 [N, 3, 32, 32] and labels int64 [N]: all five training batches, or the test batch."""
     sweep(folder.parent)
-    return (_read_python if folder.name == PYTHON else _read_binary)(folder, test)
+    return (read_python if folder.name == PYTHON else read_binary)(folder, test)
 
 
-def _read_python(folder: Path, test: bool) -> tuple[Tensor, Tensor]:
-    # torchvision takes a second to import, and unpickles nothing before all md5 sums were found right.
+def read_python(folder, test):
+    """Images uint8 [N, 3, 32, 32] and labels [N] of the "python version"; DataCorrupt names a corrupt file."""
+    # torchvision takes a second to import, and unpickles nothing before all md5 sums have been checked.
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import check_integrity
 
@@ -113,25 +103,26 @@ def _read_python(folder: Path, test: bool) -> tuple[Tensor, Tensor]:
         for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list, meta]:
             path = folder / name
             if not path.is_file():
-                raise _corrupt(path, "a file of CIFAR-10's python version", "no such file") from None
+                raise corrupt(path, "a file of CIFAR-10's python version", "no such file") from None
             if not check_integrity(path, md5):
                 found = f"{path.stat().st_size:,} bytes with another"
-                raise _corrupt(path, f"a file with md5 sum {md5}", found) from None
+                raise corrupt(path, f"a file with md5 sum {md5}", found) from None
         raise
     images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()  # [N, 32, 32, 3] -> [N, 3, 32, 32]
     return images, torch.tensor(data.targets)
 
 
-def _read_binary(folder: Path, test: bool) -> tuple[Tensor, Tensor]:
+def read_binary(folder, test):
+    """Images uint8 [N, 3, 32, 32] and labels [N] of the "binary version"; DataCorrupt names a corrupt file."""
     names = ["test_batch.bin"] if test else [f"data_batch_{i}.bin" for i in range(1, 6)]
     images = torch.empty(len(names), PER_FILE, 3, 32, 32, dtype=torch.uint8)
     labels = torch.empty(len(names), PER_FILE, dtype=torch.int64)
     for i, name in enumerate(names):
         path, size = folder / name, PER_FILE * RECORD
         if not path.is_file():
-            raise _corrupt(path, "a file of CIFAR-10's binary version", "no such file")
+            raise corrupt(path, "a file of CIFAR-10's binary version", "no such file")
         if path.stat().st_size != size:
-            raise _corrupt(path, f"{size:,} bytes ({PER_FILE:,} images)", f"{path.stat().st_size:,} bytes")
+            raise corrupt(path, f"{size:,} bytes ({PER_FILE:,} images)", f"{path.stat().st_size:,} bytes")
         records = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
         records = records.view(PER_FILE, RECORD)  # [10000 * 3073] -> [10000, 3073]
         labels[i] = records[:, 0]
@@ -139,11 +130,12 @@ def _read_binary(folder: Path, test: bool) -> tuple[Tensor, Tensor]:
         if labels[i].max() > 9:
             at = int(labels[i].gt(9).nonzero()[0])
             found = f"{int(labels[i, at])} in record {at}"
-            raise _corrupt(path, "label bytes 0 to 9 at the head of each 3,073-byte record", found)
-    return images.flatten(0, 1), labels.flatten()  # [F, 10000, …] -> [10000 F, …]
+            raise corrupt(path, "label bytes 0 to 9 at the head of each 3,073-byte record", found)
+    return images.flatten(0, 1), labels.flatten()  # [F, 10000, ...] -> [10000 F, ...]
 
 
-def _corrupt(path: Path, expected: str, found: str) -> DataCorrupt:
+def corrupt(path, expected, found):
+    """The DataCorrupt that names a file, what was expected, what was found, and the remedy."""
     return DataCorrupt(
         f"{path}: expected {expected}, found {found}. Delete the folder {path.parent} and run "
         "`python -m minijepa.datasets` to download it again, or copy the whole folder anew."

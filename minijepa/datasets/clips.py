@@ -1,41 +1,35 @@
 """Clips in memory: what `ImageData` is for images, with time as one axis more."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
-from minijepa.datasets.images import _rows
+from minijepa.datasets.images import map_tensors, per_channel, rows_at
 
 
 @dataclass(frozen=True, eq=False)
 class ClipData:
-    """N labelled clips held as bytes.
+    """N labelled clips held as bytes; `minijepa.fit` trains on them as on images.
 
-    Attributes:
-        clips: uint8 [N, C, T, H, W], values 0…255; C is 1 (grey) or 3 (RGB).
-        labels: int64 [N] each, by what they tell: labels["direction"], labels["shape"], …
-        classes: for each of these the names of its values.
-        name: what the data are called in tables and captions.
-        mean, std: C floats each in units of [0, 1]; the constants of `batch`.
-        factors: what else is known of each clip, by name; tensors whose first axis is N.
-
-    `minijepa.fit` trains on it as on images. Treat the tensors as read-only (clone before writing).
+    clips: uint8 [N, C, T, H, W], values 0...255; C is 1 (grey) or 3 (RGB).
+    labels: int64 [N] each, by what they tell: labels["direction"], labels["shape"], ...
+    classes: for each of these the names of its values.
+    name: what the data are called in tables and captions.
+    mean, std: C floats each in units of [0, 1]; the constants of `batch`.
+    factors: what else is known of each clip, by name; tensors whose first axis is N.
+    Treat the tensors as read-only (clone before writing).
     Raises ValueError if a tensor has another type, shape or length than stated here.
     """
 
-    clips: Tensor
-    labels: dict[str, Tensor]
+    clips: torch.Tensor
+    labels: dict[str, torch.Tensor]
     classes: dict[str, tuple[str, ...]]
     name: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    factors: dict[str, Tensor] = field(default_factory=dict)
+    factors: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Refuse tensors of another type, shape or length (ValueError)."""
+    def __post_init__(self):
         if self.clips.dtype != torch.uint8 or self.clips.ndim != 5 or self.clips.shape[1] not in (1, 3):
             found = f"{self.clips.dtype} {list(self.clips.shape)}"
             raise ValueError(f"clips must be uint8 [N, 1 or 3, T, H, W], found {found}: stack bytes, 0 to 255")
@@ -52,59 +46,44 @@ class ClipData:
         if len(self.mean) != channels or len(self.std) != channels:
             raise ValueError(f"{channels} channels need as many means and stds, got {self.mean} and {self.std}")
 
-    def __len__(self) -> int:
+    def __len__(self):
         return len(self.clips)
 
-    def __repr__(self) -> str:
+    def __repr__(self):
         n, _, frames, height, width = self.clips.shape
-        return (
-            f"ClipData({self.name}: {n:,} clips of {frames} frames {height}×{width}, labels {', '.join(self.labels)})"
-        )
+        size = f"{frames} frames {height}×{width}"
+        return f"ClipData({self.name}: {n:,} clips of {size}, labels {', '.join(self.labels)})"
 
-    def batch(self, index=None, device=None) -> Tensor:
-        """The clips as the model sees them: (x / 255 − mean) / std per channel.
+    def batch(self, index=None, device=None):
+        """The clips as the model sees them: (x / 255 - mean) / std per channel.
 
-        Args:
-            index: what to take: None (all), a slice, a list or tensor of indices, or a bool mask [N].
-            device: where the result lives; the bytes travel and are normalised there.
-
-        Returns:
-            float32 [B, C, T, H, W].
+        index: what to take: None (all), a slice, a list or tensor of indices [B], or a bool mask [N].
+        device: where the result lives; the bytes travel and are normalised there.
+        Returns float32 [B, C, T, H, W].
         """
-        clips = self.clips if index is None else self.clips[_rows(index, self.clips)]  # [B, C, T, H, W]
-        mean, std = (torch.tensor(v, device=device).view(-1, 1, 1, 1) for v in (self.mean, self.std))  # [C, 1, 1, 1]
-        return clips.to(device).to(torch.float32).div_(255).sub_(mean).div_(std)
+        clips = self.clips if index is None else self.clips[rows_at(index, self.clips.device)]  # [B, C, T, H, W]
+        clips = clips.to(device)
+        mean, std = (per_channel(tuple(v), clips.device)[..., None] for v in (self.mean, self.std))  # [C, 1, 1, 1]
+        return clips.to(torch.float32).div_(255).sub_(mean).div_(std)
 
-    def subset(self, index) -> ClipData:
-        """The same data cut down to some clips.
+    def subset(self, index):
+        """The same data reduced to some clips, with labels and factors alike.
 
-        Args:
-            index: a slice (shares memory), or a list or tensor of indices or a bool mask [N] (copies).
-
-        Returns:
-            `ClipData` with clips, labels and factors cut alike.
+        index: a slice (no copy is made), or a list or tensor of indices [B] or a bool mask [N] (copies).
         """
-        rows = _rows(index, self.clips)
-        return self.having(
-            clips=self.clips[rows],
-            labels={name: values[rows] for name, values in self.labels.items()},
-            factors={name: values[rows] for name, values in self.factors.items()},
-        )
+        rows = rows_at(index, self.clips.device)
+        return map_tensors(self, lambda part: part[rows])
 
-    def having(self, **changes) -> ClipData:
-        """The same data with some attributes exchanged, such as `having(clips=shuffle_frames(data.clips))`."""
+    def having(self, **changes):
+        """The same data with some attributes replaced, such as `having(clips=shuffle_frames(data.clips))`."""
         return replace(self, **changes)
 
 
-def shuffle_frames(clips: Tensor, seed: int = 0) -> Tensor:
+def shuffle_frames(clips, seed=0):
     """Each clip's frames in a random order of its own: what is shown stays, what happens is gone.
 
-    Args:
-        clips: uint8 or float [N, C, T, H, W].
-        seed: what the orders follow from.
-
-    Returns:
-        The same clips, [N, C, T, H, W], frames permuted in time.
+    clips: uint8 or float [N, C, T, H, W]. seed: what the orders follow from.
+    Returns the same clips, [N, C, T, H, W], frames permuted in time.
     """
     n, _, frames = clips.shape[:3]
     generator = torch.Generator().manual_seed(seed)

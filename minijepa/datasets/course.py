@@ -1,10 +1,8 @@
 """Which data a run uses: what the notebooks and the command line call.
 
-ShapeWorld is drawn in grey here: with colours of their own for every object, colour is learned long before shape, and
-shape is what the probes ask for.
+ShapeWorld is drawn in grey here: if every object had a colour of its own, colour would be learned long before shape,
+and shape is what the probes ask for.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 
@@ -12,28 +10,23 @@ import torch
 
 from minijepa.datasets.cifar import cifar10
 from minijepa.datasets.folder import image_folder
-from minijepa.datasets.images import DataUnavailable, ImageData
+from minijepa.datasets.images import DataUnavailable
 from minijepa.datasets.shapes.shapeworld import shapeworld
 
 
-def course_data(train: int = 10_000, heldout: int = 5_000) -> tuple[ImageData, ImageData]:
-    """The course's images: CIFAR-10 where it can be had, else as many of ShapeWorld.
+def course_data(train=10_000, heldout=5_000):
+    """The course's images: CIFAR-10 where it is available, else as many of ShapeWorld.
 
-    Prints one line, "data in use: …", which says which of the two it is and, if it is the second, the remedy.
-
-    Args:
-        train: the first so many of CIFAR-10's 40,000 training images.
-        heldout: the first so many of its 10,000 held-out images.
-
-    Returns:
-        (train, heldout), images [N, 3, 32, 32] and ten classes in both cases, so chance is 0.100.
-
-    Raises:
-        ValueError: more images than there are, or fewer than one.
-        DataCorrupt: CIFAR-10 is there but damaged; that is for the reader to mend, not to paper over.
+    Prints one line, "data in use: ...", which says which of the two it is and, if it is the second, the remedy.
+    train: how many images, the first of CIFAR-10's 40,000 training images.
+    heldout: how many, the first of its 10,000 held-out images.
+    Returns (train, heldout), two ImageData: images [N, 3, 32, 32] of ten classes in both cases, so the chance level is
+    0.100.
+    Raises ValueError for more images than there are, or fewer than one; DataCorrupt if CIFAR-10 is there but damaged:
+    the reader should fix that and not continue on other data.
     """
-    _check_count("train", train, 40_000)
-    _check_count("heldout", heldout, 10_000)
+    check_count("train", train, 40_000)
+    check_count("heldout", heldout, 10_000)
     try:
         data = cifar10("train").subset(slice(train)), cifar10("heldout").subset(slice(heldout))
         print(f"data in use: CIFAR-10, {train:,} training and {heldout:,} held-out images")
@@ -47,24 +40,19 @@ def course_data(train: int = 10_000, heldout: int = 5_000) -> tuple[ImageData, I
     return data
 
 
-def load(
-    data: str | Path, *, size: int = 32, train: int = 40_000, heldout: int = 10_000, seed: int = 0
-) -> tuple[ImageData, ImageData]:
-    """(train, heldout) by name, or from a folder; images [N, 3, size, size].
+def load(data, *, size=32, train=40_000, heldout=10_000, seed=0):
+    """(train, heldout) by name, or from a folder: two ImageData, images [N, 3, size, size].
 
-    Args:
-        data: "cifar10", "shapeworld", or the path of a folder of images (see `image_folder`). If it has folders
-            train and val (or test), the latter is held out, else a random fifth.
-        size: the side of the images in pixels; CIFAR-10 has 32 and no other.
-        train, heldout: at most so many images, each [3, size, size].
-        seed: what ShapeWorld is drawn from (`seed` and `seed + 1`), and a folder's split.
-
-    Raises:
-        ValueError: a name that is neither known nor a folder, a bad size or count, too few images.
-        DataUnavailable, DataCorrupt: see `cifar10` and `image_folder`.
+    data: "cifar10", "shapeworld", or the path of a folder of images (see `image_folder`). If it has folders train and
+    val (or test), the latter is held out, else a random fifth.
+    size: the side of the images in pixels; CIFAR-10 has 32 and no other.
+    train, heldout: at most so many images, each [3, size, size].
+    seed: what ShapeWorld is drawn from (`seed` and `seed + 1`), and a folder's split.
+    Raises ValueError for a name that is neither known nor a folder, a bad size or count, or too few images, and
+    DataUnavailable and DataCorrupt as `cifar10` and `image_folder` do.
     """
-    _check_count("train", train)
-    _check_count("heldout", heldout)
+    check_count("train", train)
+    check_count("heldout", heldout)
     if str(data) == "cifar10":
         if size != 32:
             raise ValueError(f"size is {size}; CIFAR-10's images have 32 pixels a side: leave size at 32")
@@ -85,7 +73,8 @@ def load(
     return images.subset(order[:cut][:train]), images.subset(order[cut:][:heldout])
 
 
-def _check_count(name: str, value: int, most: int | None = None) -> None:
+def check_count(name, value, most=None):
+    """A number of images must be at least 1 and at most `most`."""
     if value < 1 or (most is not None and value > most):
         expected = "at least 1" if most is None else f"1 to {most:,}"
         raise ValueError(f"{name} is {value}; expected {expected} images")

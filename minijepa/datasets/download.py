@@ -1,44 +1,37 @@
 """Fetching CIFAR-10 so that a half-finished download is never taken for a whole one.
 
-Everything happens in a temporary folder beside the goal; the finished folder moves into place in one step.
+Everything happens in a temporary folder next to the final one; the finished folder moves into place in one step.
 """
-
-from __future__ import annotations
 
 import contextlib
 import io
 import os
 import shutil
 import socket
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from minijepa.machine.progress import live_front_end
+
 PREFIX = ".cifar-10-part-"
 TIMEOUT = 10.0  # seconds without an answer, or without a byte, before the download is given up
-IDLE = 60.0  # a download writes at least every TIMEOUT seconds; one that has not for so long is dead
+IDLE = 60.0  # a download writes at least every TIMEOUT seconds; one that has not for so long has ended
 
 
-def download_cifar10(where: list[Path], layout: str) -> Path:
+def download_cifar10(where, layout):
     """Download, check and unpack CIFAR-10's python version into the first folder that can be written.
 
-    Args:
-        where: the folders to try; one that does not exist is made.
-        layout: the name of the folder inside the archive.
-
-    Returns:
-        The finished folder, `where[i] / layout`.
-
-    Raises:
-        OSError: no network, no space, or none of the folders can be written.
-        RuntimeError: the archive's md5 sum is wrong.
-        http.client.HTTPException: an answer that is not HTTP.
+    where: the folders (Path) to try; one that does not exist is made.
+    layout: the name of the folder inside the archive.
+    Returns the finished folder, `where[i] / layout`.
+    Raises OSError if there is no network or no space, or if none of the folders can be written; RuntimeError if the
+    archive's md5 sum is wrong; http.client.HTTPException if the answer is not HTTP.
     """
-    part, place = _writable(where)
+    part, place = writable(where)
     sweep(place)
     try:
-        with _timeout(TIMEOUT), _quiet_unless_live():
+        with timeout(TIMEOUT), quiet_unless_live():
             # Late, as torchvision takes a second to import. It verifies the archive's md5 before unpacking.
             from torchvision.datasets import CIFAR10
 
@@ -53,18 +46,21 @@ def download_cifar10(where: list[Path], layout: str) -> Path:
     return place / layout
 
 
-def sweep(place: Path) -> None:
-    """Remove what downloads that died have left in a folder; a download that is still running is spared."""
+def sweep(place):
+    """Remove what interrupted downloads have left in a folder, but nothing of a download that is still running."""
     for part in place.glob(PREFIX + "*"):
-        # Unpacked files carry the dates of their making, so the youngest entry tells when the last byte came.
+        # Unpacked files carry the dates of their creation, so the youngest entry tells when the last byte came.
         with contextlib.suppress(OSError):
             last = max(path.stat().st_mtime for path in (part, *part.iterdir()))
             if time.time() - last > IDLE:
                 shutil.rmtree(part, ignore_errors=True)
 
 
-def _writable(where: list[Path]) -> tuple[Path, Path]:
-    """A new temporary folder, and the folder it lies in."""
+def writable(where):
+    """A new temporary folder, and the folder it lies in: the first of `where` that can be written.
+
+    Raises ValueError if there is none to try, OSError if none can be written.
+    """
     for i, place in enumerate(where):
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -76,7 +72,8 @@ def _writable(where: list[Path]) -> tuple[Path, Path]:
 
 
 @contextlib.contextmanager
-def _timeout(seconds: float):
+def timeout(seconds):
+    """Let every connection made meanwhile fail after so many seconds without an answer."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -86,11 +83,9 @@ def _timeout(seconds: float):
 
 
 @contextlib.contextmanager
-def _quiet_unless_live():
-    """Show torchvision's progress bar to a person at a terminal or notebook, and to nobody else."""
-    # The names are set where a notebook has a front end, and not where a program runs it.
-    front_ends = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_GPU")
-    if sys.stderr.isatty() or any(name in os.environ for name in front_ends):
+def quiet_unless_live():
+    """Show torchvision's progress bar only where a person watches, at a terminal or in a notebook."""
+    if live_front_end():
         yield
     else:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

@@ -1,10 +1,8 @@
-"""Images that do not fit in memory: read, cropped and flipped by worker processes, a few batches ahead of the step.
+"""Images that do not fit in memory: worker processes read, crop and flip them, a few batches ahead of the step.
 
 Where everything fits, `ImageData` is simpler and far faster: `ImageData.to("cuda")` puts the bytes on the GPU, and
 crops, flips and normalisation happen there. This is for full-size photographs on a disk.
 """
-
-from __future__ import annotations
 
 import math
 from pathlib import Path
@@ -15,20 +13,23 @@ from minijepa.datasets.images import normalise
 from minijepa.datasets.open_image import SUFFIXES, open_image, report_one_colour, square
 from minijepa.datasets.walk import announce, walk
 
-IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation per channel, customary for photographs
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard deviation, customary for photographs
 
 
 class LoaderData:
     """A folder of images for `fit`, which finds here what it finds in ImageData: `len` and `batch(index, device)`.
 
-    path: as for `image_folder`; of a folder that is split (train and val) the part to learn from. size: the side of
-    the square crops, in pixels. workers: processes that read; 0 reads in this one. scale, aspect, flip: as in
-    `crop_flip`, made here by torchvision's v2 transforms before the image is made smaller, so give `fit` augment=None.
+    path: as for `image_folder`; of a folder that is split (train and val) the part to learn from.
+    size: the side of the square crops, in pixels.
+    workers: processes that read; 0 reads in this one.
+    scale, aspect, flip: as in `crop_flip`, done here by torchvision's v2 transforms before the image is made smaller,
+    so give `fit` augment=None.
     seed: the crop of an image is a function of seed, step and image, so a run repeats, can be resumed, and is the same
-    on any number of processes. mean, std: the constants of `batch`.
-    Prints the line that `image_folder` prints, and raises ValueError for the same folders. An image is looked at when
-    it is read: one that cannot be decoded raises DataCorrupt then, and one that is one colour throughout gives a
-    warning with its name, from each process that reads it (`image_folder` counts them, and refuses a whole set of one).
+    on any number of processes.
+    mean, std: the constants of `batch`.
+    Prints the line that `image_folder` prints, and raises ValueError for the same folders. An image is checked when
+    it is read: one that cannot be decoded raises DataCorrupt then, and one of a single colour gives a warning with its
+    name, from each process that reads it (`image_folder` counts them, and refuses a whole set of one colour).
     """
 
     def __init__(self, path, size=224, workers=4, scale=(0.3, 1.0), aspect=(0.75, 4 / 3), flip=True, seed=0,
@@ -58,12 +59,12 @@ class LoaderData:
         image = pil_to_tensor(open_image(self.files[i], self.side))  # [3, H, W]
         report_one_colour(image[None], [self.files[i]])
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(((self.seed * 1_000_003 + step) * 1_000_003 + i) % 2**63)  # all that the transforms ask
+            torch.manual_seed(((self.seed * 1_000_003 + step) * 1_000_003 + i) % 2**63)  # what the transforms draw from
             return step, i, self.transform(image)
 
     def read_ahead(self, requests):
-        """Let the workers begin. requests: (step, indices [B]) in the order in which `batch` will ask for them."""
-        self.batches = None  # workers get a copy of this object, and the batches of others cannot be copied
+        """Let the workers begin; requests: (step, indices [B]) in the order in which `batch` will ask for them."""
+        self.batches = None  # workers get a copy of this object, and an iterator over batches cannot be copied
         batches = ([(step, i) for i in index.tolist()] for step, index in requests)
         pinned = torch.cuda.is_available()
         order = {"batch_sampler": batches, "num_workers": self.workers, "pin_memory": pinned}
@@ -71,10 +72,11 @@ class LoaderData:
         self.batches = iter(torch.utils.data.DataLoader(self, **order, generator=torch.Generator()))
 
     def batch(self, index=None, device=None):
-        """float32 [B, 3, size, size]. index: int64 [B], or what indexes such a tensor.
+        """The images as the model sees them, float32 [B, 3, size, size].
 
-        While `fit` trains: the crops that the workers have ready. Else, for probes: the whole images, resized and cut
-        to their centre. Raises RuntimeError if other images are asked for than were ordered.
+        index: int64 [B], or what indexes such a tensor.
+        While `fit` trains: the crops that the workers have ready. Else, for probes: the whole images, resized and
+        cropped to their centre. Raises RuntimeError if other images are asked for than were ordered.
         """
         index = torch.arange(len(self)) if index is None else torch.arange(len(self))[index]  # [B]
         if self.batches is None:
@@ -90,5 +92,5 @@ class LoaderData:
         return normalise(images.to(device, non_blocking=images.is_pinned()), self.mean, self.std)
 
     def done(self):
-        """Let the workers go; from now on `batch` gives whole images."""
+        """Stop the workers; from now on `batch` gives whole images."""
         self.batches = None

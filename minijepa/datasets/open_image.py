@@ -3,40 +3,30 @@
 `image_folder`, `LoaderData` and folders of frames all read through `open_image`, so they show the same pixels.
 """
 
-from __future__ import annotations
-
 import warnings
-from pathlib import Path
 
 import numpy as np
-import torch
 
 from minijepa.datasets.images import DataCorrupt
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}
 
 
-def open_image(path: str | Path, side: int | None = None):
+def open_image(path, side=None):
     """Read one image file.
 
-    - It is turned as the camera's EXIF tag 274 says.
+    - It is rotated as the camera's EXIF tag 274 says.
     - Greyscale of 12 or 16 bits is scaled to 8: 0 is black, 2^bits - 1 is white. For floating point, signed and 32-bit
       numbers no white is agreed on; it is taken from the TIFF tags 340 and 341, and without them the image is refused.
     - Transparent pixels lie on white, as on a page: a drawing in black ink stays visible, and the colour that a
       program left under a transparent pixel does not appear.
 
-    Args:
-        path: the file.
-        side: the image will be made smaller, its shorter side not below this many pixels. A JPEG is then decoded at
-            a half, a quarter or an eighth, as long as both sides keep twice as many (much faster, and the same to
-            within a few grey levels). None: at full size.
-
-    Returns:
-        A Pillow image, mode RGB.
-
-    Raises:
-        DataCorrupt: a file that cannot be decoded, or of more pixels than Pillow accepts, by name.
-        ValueError: a greyscale image whose white is not known, by name.
+    path: the file.
+    side: the image will be made smaller, its shorter side not below this many pixels. A JPEG is then decoded at a half,
+    a quarter or an eighth, as long as both sides keep twice as many (much faster, and the same to within a few grey
+    levels). None: at full size.
+    Returns a Pillow image, mode RGB. Raises, naming the file, DataCorrupt if it cannot be decoded or has more pixels
+    than Pillow accepts, and ValueError for a greyscale image whose white is not known.
     """
     from PIL import Image, ImageOps  # late, for a quick `import minijepa`
 
@@ -48,7 +38,7 @@ def open_image(path: str | Path, side: int | None = None):
             width, height = file.size
             if side is not None:
                 file.draft(None, (2 * side, 2 * side))  # does nothing unless it is a JPEG
-            levels = _black_and_white(file)
+            levels = black_and_white(file)
             image = ImageOps.exif_transpose(file)
             image.load()
     except Image.DecompressionBombError as error:
@@ -59,17 +49,18 @@ def open_image(path: str | Path, side: int | None = None):
             "delete it or replace it by a whole copy"
         ) from error
     if Image.MAX_IMAGE_PIXELS and width * height > Image.MAX_IMAGE_PIXELS:
-        warnings.warn(f"{path} has {width} × {height} pixels; a smaller copy would be read faster", stacklevel=2)
+        warnings.warn(f"{path} has {width} x {height} pixels; a smaller copy would be read faster", stacklevel=2)
     try:
         return to_rgb(image, levels)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def to_rgb(image, levels: tuple[float, float] | None = None):
+def to_rgb(image, levels=None):
     """Any Pillow image as RGB with 8 bits, on white where it is transparent.
 
-    levels: the values of black and white; needed for the modes I;16, I and F alone, which have more than 8 bits.
+    image: a Pillow image [H, W] of any mode.
+    levels: the values of black and white; needed only for the modes I;16, I and F, which have more than 8 bits.
     Raises ValueError if they are needed and None, or if Pillow cannot convert the mode.
     """
     from PIL import Image
@@ -93,7 +84,7 @@ def to_rgb(image, levels: tuple[float, float] | None = None):
     return Image.alpha_composite(page, image.convert("RGBA")).convert("RGB")
 
 
-def square(image, size: int) -> torch.Tensor:
+def square(image, size):
     """A Pillow image in RGB, its shorter side resized to `size`, cut to the centre: uint8 [3, size, size]."""
     from torchvision.transforms.v2 import functional as F  # late, as torchvision takes a second to import
 
@@ -101,24 +92,26 @@ def square(image, size: int) -> torch.Tensor:
     return F.center_crop(F.resize(pixels, [size], antialias=True), [size, size])
 
 
-def report_one_colour(images: torch.Tensor, files: list[Path], what: str = "images") -> None:
-    """Warn of images that are one colour throughout: often a sign of a broken export, and there is nothing to learn.
+def report_one_colour(images, files, what="images"):
+    """Warn of images of a single colour: often a sign of a broken export, and there is nothing to learn from them.
 
-    images: uint8 [N, 3, ...]. files: where each comes from. what: what they are called.
+    images: uint8 [N, 3, ...].
+    files: where each comes from.
+    what: what they are called.
     Raises ValueError if there are several and all are of the same colour.
     """
     pixels = images.flatten(2)  # [N, 3, pixels]
     flat = (pixels.amax(2) == pixels.amin(2)).all(1).nonzero().flatten().tolist()
     if not flat:
         return
-    first = f"the first is {files[flat[0]]}; look at the files, and save them anew or take them out"
+    first = f"the first is {files[flat[0]]}; look at the files, and save them again or take them out"
     colours = {tuple(pixels[i, :, 0].tolist()) for i in flat}
     if len(flat) == len(images) > 1 and len(colours) == 1:
         raise ValueError(f"all {len(images)} {what} are of the same colour, {colours.pop()}, and no other; {first}")
     warnings.warn(f"{len(flat)} of {len(images)} {what} show one colour and nothing else; {first}", stacklevel=3)
 
 
-def _black_and_white(file) -> tuple[float, float] | None:
+def black_and_white(file):
     """The values that mean black and white in an open file of deep greyscale; None: the file does not say."""
     if file.format != "TIFF":  # PNG and PGM: Pillow gives 16 bits, whatever the depth in the file
         return (0, 65535) if file.mode != "F" else None

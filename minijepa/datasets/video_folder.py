@@ -1,65 +1,50 @@
 """A folder of clips of your own: animated GIFs, folders of frames, or videos."""
 
-from __future__ import annotations
-
 import struct
 from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from minijepa.datasets.clips import ClipData
-from minijepa.datasets.folder import _moments, spread
+from minijepa.datasets.folder import moments, spread
 from minijepa.datasets.images import DataCorrupt
 from minijepa.datasets.open_image import SUFFIXES as PICTURES
 from minijepa.datasets.open_image import open_image, report_one_colour, square, to_rgb
 from minijepa.datasets.walk import announce, natural, walk
+from minijepa.machine.progress import progress_bar
 from minijepa.training.distributed import Team
-from minijepa.training.progress import progress_bar
 
 VIDEOS = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".gif"}
 
 
-def video_folder(
-    path: str | Path, size: int = 32, frames: int = 8, stride: int = 1, limit: int | None = None
-) -> ClipData:
+def video_folder(path, size=32, frames=8, stride=1, limit=None):
     """Read clips, take `frames` frames with `stride` between them, resize the shorter side, crop the centre.
 
     Prints one line: the classes with their counts, and what was left out.
-
-    Args:
-        path: a folder with one sub-folder of clips per class, or of clips alone, or with folders train and val, as
-            in `image_folder`. A clip is a GIF, a video file (mp4, mov, avi, mkv, webm, m4v), turned as its display
-            matrix says, or a folder of pictures, its frames in the order of their names (2 before 10).
-        size: side of the square frames in pixels, at least 1.
-        frames: frames per clip, T, at least 1.
-        stride: take every stride-th frame, at least 1. A file gives as many clips as fit into it one after the
-            other, each frames × stride frames of the file long.
-        limit: at most so many files, taken evenly over the sorted list; None: all.
-
-    Returns:
-        `ClipData`, clips uint8 [N, 3, T, size, size], with the label "class" and the factors file [N] (number of the
-        file in sorted order) and first [N] (its first frame in the file); mean and std are those of these clips.
-        Where the folder is split, factors["heldout"], bool [N], is true for the clips of val or test.
-
-    Raises:
-        ValueError: no such folder, no clip in it, clips beside class folders, a file with too few frames, clips of
-            one colour alone, or a bad size, frames, stride or limit.
-        DataCorrupt: a file that cannot be decoded, by name.
-        ImportError: a video file where the package `av` is not installed, with the command that installs it.
+    path: folders as for `image_folder`. A clip is a GIF, a video file (mp4, mov, avi, mkv, webm, m4v), rotated as its
+    display matrix says, or a folder of pictures, its frames in the order of their names (2 before 10).
+    size: side of the square frames in pixels, at least 1.
+    frames: frames per clip, T, at least 1.
+    stride: take every stride-th frame, at least 1. A file gives as many clips as fit into it one after the other.
+    limit: at most so many files, taken evenly over the sorted list; None: all.
+    Returns ClipData, clips uint8 [N, 3, T, size, size], normalised by their own mean and std, label "class"; factors:
+    file [N] (its number in sorted order), first [N] (the first frame in it) and, where the folder is split, heldout,
+    bool [N].
+    Raises ValueError as `image_folder` does, and for a file with too few frames; DataCorrupt for a file that cannot be
+    decoded, by name; ImportError for a video where the package `av` is missing, with the command that installs it.
     """
     path = Path(path).expanduser()
     for name, value in (("size", size), ("frames", frames), ("stride", stride), ("limit", limit)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; expected at least 1")
-    found = walk(path, "clips", VIDEOS, _is_clip)
+    found = walk(path, "clips", VIDEOS, is_clip)
     announce(found.summary)
     keep = spread(len(found.files), limit)
     clips, labels, files, firsts, heldout = [], [], [], [], []
     with progress_bar("reading clips", len(keep), hidden=Team.current().rank > 0) as bar:
         for number, i in enumerate(keep):
-            movie = _read(found.files[i], size, stride)  # [F, 3, size, size]: every stride-th frame
+            movie = read(found.files[i], size, stride)  # [F, 3, size, size]: every stride-th frame
             if len(movie) < frames:
                 raise ValueError(
                     f"{found.files[i]}: {len(movie)} frames at stride {stride}, expected at least {frames}; "
@@ -74,26 +59,29 @@ def video_folder(
             bar.update()
     data = torch.stack(clips)  # [N, 3, T, size, size]
     report_one_colour(data, [found.files[keep[number]] for number in files], "clips")
-    mean, std = _moments(data.transpose(1, 2).flatten(0, 1))
+    mean, std = moments(data.transpose(1, 2).flatten(0, 1))
     factors = {"file": torch.tensor(files), "first": torch.tensor(firsts)}
     factors |= {} if found.heldout is None else {"heldout": torch.tensor(heldout)}
     labels = {"class": torch.tensor(labels)}
     return ClipData(data, labels, {"class": found.classes}, path.resolve().name, mean, std, factors)
 
 
-def _is_clip(folder: Path) -> bool:
+# --- the pieces ---
+
+
+def is_clip(folder):
     """True for a folder that holds pictures and no video."""
     suffixes = {p.suffix.lower() for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")}
     return bool(suffixes & PICTURES) and not suffixes & VIDEOS
 
 
-def _read(source: Path, size: int, stride: int) -> Tensor:
-    """Every stride-th frame of a clip, uint8 [F, 3, size, size]."""
+def read(source, size, stride):
+    """Every stride-th frame of a clip, uint8 [F, 3, size, size]. Raises DataCorrupt if it cannot be decoded."""
     if source.is_dir():
         pictures = [p for p in source.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
         pictures.sort(key=lambda p: natural(p.name))
         return torch.stack([square(open_image(p, size), size) for p in pictures[::stride]])
-    frames = _gif if source.suffix.lower() == ".gif" else _video
+    frames = gif if source.suffix.lower() == ".gif" else video
     try:
         return torch.stack([square(to_rgb(frame), size) for frame in frames(source, stride)])
     except (DataCorrupt, ImportError):
@@ -105,7 +93,7 @@ def _read(source: Path, size: int, stride: int) -> Tensor:
         ) from error
 
 
-def _gif(file: Path, stride: int):
+def gif(file, stride):
     """Every stride-th frame of a GIF, as Pillow images."""
     from PIL import Image, ImageSequence
 
@@ -114,8 +102,11 @@ def _gif(file: Path, stride: int):
             yield frame.copy()
 
 
-def _video(file: Path, stride: int):
-    """Every stride-th frame of a video as a player shows it, as Pillow images; decoded by PyAV."""
+def video(file, stride):
+    """Every stride-th frame of a video as a player shows it, as Pillow images; decoded by PyAV.
+
+    Raises ImportError without PyAV, and DataCorrupt for a file that holds no pictures.
+    """
     try:
         import av
     except ImportError as error:
@@ -127,14 +118,14 @@ def _video(file: Path, stride: int):
         if not container.streams.video:
             raise DataCorrupt(f"{file}: expected a video, found a file without pictures (sound only?); take it out")
         for frame in islice(container.decode(video=0), 0, None, stride):
-            yield _upright(frame.to_image(), frame.side_data.get("DISPLAYMATRIX"))
+            yield upright(frame.to_image(), frame.side_data.get("DISPLAYMATRIX"))
 
 
-def _upright(image, matrix):
-    """Turn a frame as its display matrix says: a phone stores what its sensor saw, and how it was held.
+def upright(image, matrix):
+    """Rotate a frame as its display matrix says: a phone stores what its sensor saw, and how it was held.
 
     matrix: nine 32-bit integers a b u, c d v, x y w, or None. The stored pixel (p, q) is shown at (ap + cq, bp + dq),
-    shifted. Quarter turns and reflections are carried out; other angles do not occur. Source: ISO 14496-12, 6.2.2.
+    shifted. Quarter rotations and reflections are carried out; other angles do not occur. Source: ISO 14496-12, 6.2.2.
     """
     from PIL import Image
 

@@ -4,6 +4,8 @@ import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+LOCK = "run.lock"  # in the folder of a run while it is at work; names the process (commands/run_folder.py)
+
 
 class CannotWrite(OSError):
     """A file cannot be written: the disk is full, or the folder is read-only. No part of the file was left behind."""

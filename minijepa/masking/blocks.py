@@ -1,8 +1,8 @@
 """Which patches are seen and which must be predicted: I-JEPA's multi-block masks, a whole batch at once.
 
 For each image: M target blocks B_1..B_M, and a context block B_x from which the targets are removed.
-What makes it work (arXiv:2301.08243, section 3 and table 6): targets large enough to be about objects, context
-rich but with no target in it. This sampler always ends, reaches every patch, and never leaks a target into the
+What makes it work (arXiv:2301.08243, section 3 and table 6): targets large enough to be about objects, and a context
+that is rich but contains no target. This sampler always ends, reaches every patch, and never leaks a target into the
 context; `published=True` gives the published sampler with its biases (published.py).
 """
 
@@ -11,7 +11,7 @@ from functools import lru_cache
 import torch
 
 from minijepa.masking.published import published_block_masks
-from minijepa.masking.sampling import Masks, check_request, check_scales
+from minijepa.masking.sampling import Masks, check_request, check_scales, random_subset
 
 
 def block_masks(
@@ -29,26 +29,23 @@ def block_masks(
 ):
     """Sample multi-block masks. Defaults: the published settings of I-JEPA.
 
-    batch: images B. grid: (rows H, columns W) of patches, N = H W. n_targets: blocks per image, M >= 1.
-    target_scale, context_scale: share of the N patches, (low, high) in (0, 1]; target_aspect: rows / columns, > 0.
-    Scale and aspect are drawn once per batch (so that lengths agree), places once per image and block.
-    target_keep: keep at most so many random patches of each target block (None: all).
-    context_keep: number of context patches K_c (None: as many as the poorest image of the batch has). Contexts are
-    shortened at random. An image that has fewer because its targets spread too far gets its last targets moved
-    onto its first, one after the other, until enough is left: that always ends and leaks nothing.
-    Every patch is reached, about equally often; `start_probabilities` states how evenly, per axis.
-    Returns Masks on the CPU. Raises ValueError if the request cannot be met for some size that may be drawn.
-    Source: arXiv:2301.08243, appendix A.1 (multi-block masking); what the published code adds to it is in
-    `published.py` and comes with published=True, which ignores *_keep.
+    batch: images B. grid: (rows H, columns W) of patches, N = H W.
+    n_targets: blocks per image, M >= 1.
+    target_scale, context_scale: fraction of the N patches, (low, high) in (0, 1].
+    target_aspect: rows / columns, (low, high), > 0. Scale and aspect are drawn once per batch, places once per block.
+    target_keep: keep at most so many random patches of each target block; None: all.
+    context_keep: K_c, a random subset of the context; None: as many as the image with the shortest context has. Where
+    the targets leave too few, the last targets move onto the first, one after the other, until enough are left.
+    published: the published sampler, which ignores *_keep.
+    Returns Masks on the CPU. Every patch is reached about equally often (`start_probabilities`).
+    Raises ValueError if the request cannot be met for some size that may be drawn.
+    Source: arXiv:2301.08243, appendix A.1 (multi-block masking).
     """
     check_scales(target_scale=target_scale, context_scale=context_scale)
     check_request(batch, grid, n_targets, target_aspect)
     if published:
-        return Masks(
-            *published_block_masks(
-                batch, grid, n_targets, target_scale, target_aspect, context_scale, generator=generator
-            )
-        )
+        scales = target_scale, target_aspect, context_scale
+        return Masks(*published_block_masks(batch, grid, n_targets, *scales, generator=generator))
     for name, count in (("target_keep", target_keep), ("context_keep", context_keep)):
         if count is not None and count < 1:
             raise ValueError(f"{name} must be at least 1 patch, or None for all there are, got {count}")
@@ -67,18 +64,12 @@ def block_masks(
     block = place_blocks(batch, grid, draw_block_size(grid, context_scale, (1.0, 1.0), generator), generator)
     inside = torch.zeros(batch, n, dtype=torch.bool).scatter_(1, block, True)  # [B, N]: the context block
     free = inside.scatter(1, targets.flatten(1), False)  # [B, N]: context block minus all targets
-    counts = free.sum(dim=1)  # [B]
-    if counts.min() < least:
+    if free.sum(dim=1).min() < least:
         targets, free = make_room(targets, inside, free, least)
-        counts = free.sum(dim=1)
-    k = context_keep or int(counts.min())
-    # a random subset of the free patches: random marks, taken ones below all others, the k highest win
-    marks = torch.rand(batch, n, generator=generator).masked_fill_(~free, -1.0)
-    context = marks.topk(k, dim=1).indices.sort(dim=1).values  # [B, K_c]
+    context = random_subset(free, context_keep, generator)  # [B, K_c]
     if target_keep is not None and target_keep < h * w:
-        marks = torch.rand(targets.shape, generator=generator)  # [B, M, h w]
-        picked = marks.topk(target_keep, dim=2).indices.sort(dim=2).values
-        targets = targets.gather(2, picked)  # [B, M, K_t]
+        kept = random_subset(torch.ones_like(targets, dtype=torch.bool), target_keep, generator)  # [B, M, K_t]
+        targets = targets.gather(2, kept)
     return Masks(context, targets)
 
 
@@ -103,18 +94,27 @@ def block_height(grid, area, ratio):
 
 def largest_block(grid, scale, aspect):
     """The most patches that a block of `draw_block_size` can have."""
-    area = scale[1] * grid[0] * grid[1]
-    lowest, highest = (block_height(grid, area, ratio) for ratio in aspect)
     # while the height rounds to h the width only falls, so the lowest of those heights has the largest block
-    return max(
-        h * max(1, int(area / max(lowest, h - 0.5) + 0.5))
-        for h in range(1, grid[0] + 1)
-        if lowest - 0.5 <= h <= highest + 0.5
-    )
+    heights = block_heights(grid, scale[1], aspect)
+    return max(h * max(1, int(scale[1] * grid[0] * grid[1] / low + 0.5)) for h, low, _ in heights)
+
+
+def smallest_block(grid, scale, aspect):
+    """The fewest patches that a block of `draw_block_size` can have."""
+    heights = block_heights(grid, scale[0], aspect)
+    return min(h * max(1, round(scale[0] * grid[0] * grid[1] / high)) for h, _, high in heights)
+
+
+def block_heights(grid, scale, aspect):
+    """Every height h of blocks of one area, and the range (low, high) of heights before rounding that give it."""
+    lowest, highest = (block_height(grid, scale * grid[0] * grid[1], ratio) for ratio in aspect)
+    for h in range(1, grid[0] + 1):
+        if lowest - 0.5 <= h <= highest + 0.5:
+            yield h, max(lowest, h - 0.5), min(highest, h + 0.5)
 
 
 def place_blocks(count, grid, size, generator=None):
-    """Place `count` blocks of `size` (h, w) on the grid, or (t, h, w) on the grid of a clip.
+    """Place `count` blocks of `size` (h, w) on the grid (rows, columns), or of three sides on a grid of three axes.
 
     Returns token indices, int64 [count, h w], sorted.
     """
@@ -135,6 +135,7 @@ def start_probabilities(length, block):
     middle. Perfect evenness is impossible for blocks that do not tile the axis, so p climbs towards the maximum of
     sum_j log c_j, with c_j = sum of p_s over the starts whose block covers patch j. The step is that of expectation-
     maximisation, p_s <- p_s * (1 / length) * sum of 1 / c_j over the patches j of block s.
+    length, block: of the axis and of the block's side, in patches.
     After 20 steps, for any length up to 32: c_j lies between .6 and 1.5 times its mean for blocks of at most half
     the axis; longer blocks must cover the middle always, and then no c_j is below .4 times the mean.
     Returns [length - block + 1] float64, sum 1.
@@ -162,11 +163,11 @@ def make_room(targets, inside, free, least):
     Returns (targets, free). If one target alone leaves too little, the context block is widened to the whole grid.
     """
     targets = targets.clone()
-    poor = free.sum(dim=1) < least  # [B]
+    short = free.sum(dim=1) < least  # [B]
     for keep in range(targets.shape[1] - 1, 0, -1):
-        targets[poor, keep:] = targets[poor, :1]
+        targets[short, keep:] = targets[short, :1]
         free = inside.scatter(1, targets.flatten(1), False)  # [B, N]
-        poor = free.sum(dim=1) < least
-        if not poor.any():
+        short = free.sum(dim=1) < least
+        if not short.any():
             return targets, free
-    return targets, (inside | poor[:, None]).scatter(1, targets.flatten(1), False)
+    return targets, (inside | short[:, None]).scatter(1, targets.flatten(1), False)

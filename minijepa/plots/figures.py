@@ -16,7 +16,7 @@ import torch
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
-from minijepa.training.progress import live_front_end
+from minijepa.machine.progress import live_front_end
 
 ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK, GREY = PALETTE = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#6B6B6B",

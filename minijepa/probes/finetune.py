@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from minijepa.machine.progress import deferred_interrupt, progress_bar
 from minijepa.training.batches import BatchOrder
 from minijepa.training.optimizers import decay_groups, warmup_cosine
-from minijepa.training.progress import deferred_interrupt, progress_bar
 from minijepa.vit import init_weights, pool
 
 

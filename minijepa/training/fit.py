@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 import torch
 
 from minijepa.ema import momentum_schedule
+from minijepa.machine.progress import deferred_interrupt, progress_bar
 from minijepa.training import distributed, fsdp
 from minijepa.training.batches import Batches, reading_ahead
 from minijepa.training.checkpoint import holds_run, load_checkpoint, save_checkpoint
 from minijepa.training.memory import keep_freed_memory, recompute_blocks
 from minijepa.training.optimizers import OptimizerGroup, make_optimizers, set_schedules
-from minijepa.training.progress import deferred_interrupt, progress_bar
 from minijepa.training.validate import check_compiler, check_parallel, check_settings
 
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -1,4 +1,4 @@
-"""Worlds so small that one can compute what ought to be learned. They know no model."""
+"""Worlds so small that one can compute what ought to be learned. They import no model."""
 
 from minijepa.worlds.fork import Latent, SideBySide, disc, fit_fork, fork, roads
 from minijepa.worlds.linear import (

@@ -1,8 +1,8 @@
-"""A road that forks: a car ahead of it goes left or right, nobody knows which.
+"""A road that forks: a car ahead of the fork goes left or right, and nothing tells which.
 
 Energy-based models with a latent variable z
     E(x, y, z) = |g(x, z) - y|^2,   F(x, y) = min over the allowed z of E(x, y, z)
-say which places y go with the question x (arXiv:2306.02572, sections 3 and 4).
+say which places y fit the question x (arXiv:2306.02572, sections 3 and 4).
 """
 
 import math
@@ -14,10 +14,12 @@ from torch.nn import functional as F
 
 
 class SideBySide(nn.Module):
-    """R small MLPs (GELU between the layers) that train at once without hearing of each other, one per run or seed.
+    """R small MLPs (GELU between the layers) that train at once and independently, one per run or seed.
 
-    y_r = W_r2 gelu(W_r1 x_r + b_r1) + b_r2, ...; sizes = (in, hidden, ..., out), two sizes are a linear map.
-    x: [R, B, in] -> [R, B, out]. Add up the R losses and take one step: each network gets its own gradient.
+    y_r = W_r2 gelu(W_r1 x_r + b_r1) + b_r2, ...: x [R, B, in] -> [R, B, out]. Add up the R losses and take one step:
+    each network gets its own gradient.
+    runs: R.
+    sizes: (in, hidden, ..., out); two sizes are a linear map.
     """
 
     def __init__(self, runs, sizes, generator):
@@ -41,7 +43,8 @@ class SideBySide(nn.Module):
 def roads(x):
     """Where the left and the right road are, x ahead of the fork: [..., 1] -> [..., 2, 2] (road, place).
 
-    The place is (-max(x, 0), x) on the left road and (max(x, 0), x) on the right; before the fork (x < 0) it is one.
+    The place is (-max(x, 0), x) on the left road and (max(x, 0), x) on the right; before the fork (x < 0) both are the
+    same.
     """
     aside = x.clamp(min=0)
     return torch.stack([torch.cat([-aside, x], dim=-1), torch.cat([aside, x], dim=-1)], dim=-2)
@@ -50,7 +53,8 @@ def roads(x):
 def fork(shape, generator, width=0.05):
     """Cars seen at a fork: the question x in [-1, 1], [*shape, 1], and the answer y, where the car is, [*shape, 2].
 
-    Each car takes the left or the right road with probability 1/2 and keeps to it up to noise of deviation width.
+    Each car takes the left or the right road with probability 1/2 and stays on it up to noise of standard deviation
+    `width`.
     """
     x = 2 * torch.rand(*shape, 1, generator=generator) - 1
     right = torch.rand(*shape, 1, 1, generator=generator) < 0.5
@@ -60,7 +64,7 @@ def fork(shape, generator, width=0.05):
 
 
 def disc(count, radius):
-    """`count` points spread evenly over a disc, a sunflower's seeds: [count, 2], norms in (0, radius]."""
+    """`count` points spread evenly over a disc, like the seeds of a sunflower: [count, 2], norms in (0, radius]."""
     k = torch.arange(count) + 0.5
     angle = k * math.pi * (3 - math.sqrt(5))  # the golden angle
     return radius * (k / count).sqrt()[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
@@ -68,10 +72,10 @@ def disc(count, radius):
 
 @dataclass
 class Latent:
-    """What z may be: the rows of `values` [K, Z], and after the choice noise of this deviation is added to it.
+    """What z may be: the rows of `values` [K, Z]; noise of standard deviation `noise` is added to the chosen row.
 
     `Latent(torch.eye(K))` is one of K labels: log2(K) bits at most. `Latent(disc(K, radius), noise=1)` is a vector of
-    at most this norm, heard through noise: the noise limits the bits to about log2(1 + radius^2 / 2).
+    at most this norm, received through noise: the noise limits the bits to about log2(1 + radius^2 / 2).
     """
 
     values: torch.Tensor
@@ -80,7 +84,10 @@ class Latent:
     def answers(self, predictor, x, index, draws, generator):
         """Mean [R, B, K, 2] and spread [R, B, K] of g(x, z + noise) for the values `index` of z.
 
-        predictor: SideBySide with inputs (x, z); x: [R, B, 1]; index: int64 [K], the same for all, or [R, B, K].
+        predictor: SideBySide with inputs (x, z).
+        x: [R, B, 1].
+        index: int64 [K], the same for all, or [R, B, K].
+        draws: how many draws of the noise the mean is over.
         """
         z = self.values[index].expand(*x.shape[:2], -1, -1)  # [R, B, K, Z]
         shape = (*z.shape[:3], draws if self.noise else 1)
@@ -94,8 +101,9 @@ class Latent:
     def energy(self, predictor, x, y, index=None, draws=64, generator=None):
         """E(x, y, z) = mean over the noise of |g(x, z + noise) - y|^2: [R, B, K], >= 0. `amin(dim=2)` is F(x, y).
 
-        x: [R, B, 1]; y: [R, B, 2]; index: which values (default: all). The mean is the squared distance to the mean
-        answer plus the answers' spread.
+        x: [R, B, 1]. y: [R, B, 2].
+        index: which values, int64 [K] or [R, B, K]; None: all.
+        The mean is the squared distance to the mean answer plus the spread of the answers.
         """
         index = torch.arange(len(self.values)) if index is None else index
         mean, spread = self.answers(predictor, x, index, draws, generator)
@@ -105,8 +113,8 @@ class Latent:
 def fit_fork(latent, runs=3, hidden=32, steps=500, batch=128, lr=3e-3, candidates=16, draws=2, seed=0):
     """Train `runs` predictors g(x, z) on cars at the fork to lower F on what happens. Returns SideBySide.
 
-    Each step: for each car find the z of lowest energy (among `candidates` drawn values, or all), then one Adam step
-    on the energy at that z. Nothing pushes energy up anywhere.
+    Each step finds for each car the z of lowest energy (among `candidates` drawn values, or all), then takes one Adam
+    step on the energy at that z. No term pushes energy up anywhere.
     """
     generator = torch.Generator().manual_seed(seed)
     predictor = SideBySide(runs, (1 + latent.values.shape[1], hidden, hidden, 2), generator)

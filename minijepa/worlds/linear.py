@@ -1,4 +1,4 @@
-"""A linear world: a state that can be predicted and a distractor, both seen through the same 64 numbers.
+"""A linear world: a state that can be predicted and a distractor, both observed through the same 64 numbers.
 
 The best linear encoders for three aims (reconstruct, predict future observations, predict future codes) have closed
 forms.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-DISTRACTORS = {"unpredictable": 0.0, "slow": 0.98, "static": 1.0}  # how much of d is still there one step later
+DISTRACTORS = {"unpredictable": 0.0, "slow": 0.98, "static": 1.0}  # how much of d remains one step later
 
 
 def rotation(turn):
@@ -20,11 +20,11 @@ def rotation(turn):
 
 @dataclass
 class LinearWorld:
-    """x_t = C s_t + A D d_t + sigma n_t: a state s [4] and a distractor d [8], seen as x [64] with sensor noise n.
+    """x_t = C s_t + A D d_t + sigma n_t: a state s [4] and a distractor d [8], observed as x [64] with sensor noise n.
 
     s_t+1 = rho R s_t + sqrt(1 - rho^2) e, with a rotation R: fast but predictable.
-    d_t+1 = memory d_t + sqrt(1 - memory^2) e': memory 0 is fresh noise in each frame, 1 a constant of the episode.
-    All of s, d, n, e, e' are standard normal, so s and d keep variance 1 for ever. A is the distractor's amplitude.
+    d_t+1 = memory d_t + sqrt(1 - memory^2) e': memory 0 is new noise in each frame, 1 a constant of the episode.
+    All of s, d, n, e, e' are standard normal, so s and d keep variance 1 forever. A is the distractor's amplitude.
     """
 
     C: torch.Tensor  # [64, 4]
@@ -57,15 +57,18 @@ class LinearWorld:
         return x.float(), s.float()
 
 
-def linear_world(distractor, amplitude, seed=0, size=64, **settings):
+def linear_world(distractor, amplitude, seed=0, **settings):
     """A LinearWorld whose mixing matrices C and D have random columns of length about 1, drawn from `seed`.
 
-    distractor: a key of DISTRACTORS; settings: rho, turn, sigma. Raises ValueError for another distractor.
+    distractor: a key of DISTRACTORS.
+    amplitude: A.
+    settings: rho, turn, sigma.
+    Raises ValueError for another distractor.
     """
     if distractor not in DISTRACTORS:
         raise ValueError(f"distractor must be one of {list(DISTRACTORS)}, got {distractor!r}")
     generator = torch.Generator().manual_seed(seed)
-    mixing = torch.randn(size, 12, generator=generator, dtype=torch.float64) / math.sqrt(size)
+    mixing = torch.randn(64, 12, generator=generator, dtype=torch.float64) / math.sqrt(64)
     return LinearWorld(mixing[:, :4], mixing[:, 4:], DISTRACTORS[distractor], amplitude, **settings)
 
 
@@ -76,12 +79,12 @@ def whitener(covariance):
 
 
 def pca_encoder(world, k=4):
-    """The best linear code for reconstructing x_t: the k directions of largest variance. [k, 64]"""
+    """The best linear code for reconstructing x_t: the k directions of largest variance, [k, 64]."""
     return torch.linalg.eigh(world.covariance())[1][:, -k:].T
 
 
 def reduced_rank_encoder(world, k=4):
-    """The best linear code of x_t for predicting x_t+1: min over W, B of E|x_t+1 - B W x_t|^2. [k, 64]
+    """The best linear code of x_t for predicting x_t+1: min over W, B of E|x_t+1 - B W x_t|^2, [k, 64].
 
     With P = Cov(x_t+1, x_t) S^(-1/2) = U diag(p) V', W = V_k' S^(-1/2). Source: Izenman 1975, reduced-rank regression.
     """
@@ -90,7 +93,7 @@ def reduced_rank_encoder(world, k=4):
 
 
 def cca_encoder(world, k=4):
-    """The best linear code of x_t for predicting a white code of x_t+1: canonical correlations. [k, 64]
+    """The best linear code of x_t for predicting a white code of x_t+1: canonical correlations, [k, 64].
 
     Min over W, V, P of E|V x_t+1 - P W x_t|^2 with W x_t and V x_t+1 kept white, which rules out collapse. With
     M = S^(-1/2) Cov(x_t+1, x_t) S^(-1/2) = U diag(c) V', W = V_k' S^(-1/2) and the loss is the sum of 1 - c_i^2.
@@ -102,7 +105,7 @@ def cca_encoder(world, k=4):
 
 
 def slow_encoder(world, k=4):
-    """The best linear code for staying the same: min E|W x_t+1 - W x_t|^2 with W x white (invariance). [k, 64]
+    """The best linear code for staying the same: min E|W x_t+1 - W x_t|^2 with W x white (invariance), [k, 64].
 
     The top eigenvectors of the symmetric part of S^(-1/2) Cov(x_t+1, x_t) S^(-1/2). Source: slow feature analysis,
     Wiskott & Sejnowski 2002.
@@ -122,7 +125,8 @@ def encoder_r2(encoder, world):
 def probe_r2(train, train_state, test, test_state):
     """R^2 of least squares from codes to states, fitted on one set and scored on another: at most 1, chance 0.
 
-    train: [N, k], train_state: [N, S], test: [M, k], test_state: [M, S]; the mean over the S states.
+    train: [N, k]. train_state: [N, S]. test: [M, k]. test_state: [M, S].
+    Returns the mean over the S states.
     """
 
     def design(codes):

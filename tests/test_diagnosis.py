@@ -52,7 +52,7 @@ def test_what_each_measure_says_about_each_collapse():
     assert noise.position_std == pytest.approx(1e-3, rel=0.05) and noise.spectrum.max() < 1e-3
     assert place.token_std > 0.9 and place.rankme_centred > 0.9 * D and place.position_std < 0.01
     far = table["N(0, I), far from zero"]
-    assert far.rankme < 2.5 and far.rankme_centred > 0.9 * D, "alive: the verdict must not take the published one"
+    assert far.rankme < 2.5 and far.rankme_centred > 0.9 * D, "healthy: the verdict must not use the published one"
     assert table["rank 2"].rankme < 2.1 and table["rank 2"].position_std > 0.5
     assert table["N(0, I)"].position_std == pytest.approx(1, abs=0.02) and table["N(0, I)"].alpha < 0.5
 
@@ -76,9 +76,9 @@ def test_diagnosis_of_an_encoder(encoder):
     x = normal(40, 3, 8, 8)
     encoder.train()
     first, again, other = diagnose(encoder, x), diagnose(encoder, x), diagnose(encoder, x, seed=1)
-    assert encoder.training, "the mode must be left as it was"
+    assert encoder.training, "the mode must stay as it was"
     assert first.numbers() == again.numbers() and first.lidar != other.lidar
-    assert first.rankme == other.rankme  # the views alone are drawn
+    assert first.rankme == other.rankme  # only the views are drawn
     with torch.no_grad():
         direct = diagnose_tokens(encoder(x))
     assert direct.position_std == first.position_std and direct.lidar is None
@@ -86,7 +86,7 @@ def test_diagnosis_of_an_encoder(encoder):
     assert not any(p.grad is not None for p in encoder.parameters())
 
 
-def test_views_are_contexts_of_the_asked_share(encoder):
+def test_views_are_contexts_of_the_given_fraction(encoder):
     seen = []
 
     class Listening(torch.nn.Module):
