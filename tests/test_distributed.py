@@ -21,21 +21,20 @@ import pytest
 import torch
 import torch.distributed as dist
 from PIL import Image
+from test_contract import ActionConditioned, Transitions
 
 from minijepa.commands.arguments import parse_arguments, to_go_on
 from minijepa.datasets.augment import crop_flip
 from minijepa.datasets.shapes import shapeworld
+from minijepa.family import Data2Vec, PixelTeacher, TwoViews, info_nce, lejepa_loss, two_views
 from minijepa.jepa import JEPA
-from minijepa.losses import sigreg, variance_covariance, vicreg
-from minijepa.machine import progress as process
+from minijepa.losses import l2, sigreg, variance_covariance, vicreg
 from minijepa.machine.files import CannotWrite
 from minijepa.masking.blocks import block_masks
 from minijepa.masking.sampling import Masks, MaskSets
 from minijepa.predictor import Predictor
 from minijepa.probes import features, knn_probe, linear_probe
-from minijepa.training import distributed
-from minijepa.training import fsdp as shards
-from minijepa.training import validate as settings
+from minijepa.training import distributed, fsdp, memory
 from minijepa.training.checkpoint import load_checkpoint, save_checkpoint
 from minijepa.training.fit import TrainingDiverged, fit
 from minijepa.training.optimizers import make_optimizers
@@ -86,6 +85,33 @@ def build(weight=0.0, regulariser="variance_covariance", tokens=1, start=0):
     return JEPA(encoder, predictor, weight=weight, regulariser=REGULARISERS[regulariser]).double()
 
 
+def views(x, generator, rows_of=None):
+    return two_views(x.float(), generator, rows_of=rows_of).double()
+
+
+def relative(name):
+    """(model, data, masks, augment) of a relative of I-JEPA, or of a world model that hears actions; in float64."""
+    torch.manual_seed(0)
+    if name == "actions":
+        return ActionConditioned().double(), Transitions(), None, None
+    encoder, pixels = ViT(8, 2, dim=12, depth=2, heads=3), None
+    if name in ("simclr", "vicreg", "lejepa"):
+        loss = {"simclr": info_nce, "vicreg": vicreg, "lejepa": lejepa_loss}[name]
+        return TwoViews(encoder, loss, width=8, hidden=16).double(), Images(), None, views
+    if name == "data2vec":
+        return Data2Vec(encoder, top=2).double(), Images(), draw, crop
+    pixels = PixelTeacher(encoder)  # MAE
+    predictor = Predictor(12, GRID, width=12, depth=1, heads=3, out_dim=pixels.dim)
+    return JEPA(encoder, predictor, pixels, l2).double(), Images(), draw, crop
+
+
+def run_relative(name, **settings):
+    """One run of it; what `run` returns of a run, without what was asked and sent."""
+    model, data, masks, augment = relative(name)
+    history = fit(model, data, masks, augment=augment, steps=STEPS, batch_size=6, lr=1e-2, seed=3, **settings)
+    return {"model": fsdp.whole(model), "rows": history.rows, "error": None}
+
+
 def run(
     weight=0.0, regulariser="variance_covariance", sets=False, stop=None, kill=None, broken=None, more=0, apart=0,
     **settings,
@@ -118,7 +144,7 @@ def run(
         rows, error = [], f"{type(caught).__name__}: {caught}"
     finally:
         dist.all_reduce = send
-    whole = shards.whole(model)
+    whole = fsdp.whole(model)
     return {"model": whole, "rows": rows, "asked": data.asked, "error": error, "sent": len(sent)}
 
 
@@ -163,7 +189,7 @@ def worker(rank):
                     result = judge(team)
             else:
                 with distributed.session():
-                    result = run(**job["settings"])
+                    result = {"run": run, "relative": run_relative}[job["do"]](**job["settings"])
         finally:
             torch.save(result, job["results"] + str(rank))
             print("done", flush=True)
@@ -254,6 +280,18 @@ def test_equals_the_run_of_one_process(name, together):
     for rows in zip(alone["asked"], *(result["asked"] for result in results), strict=True):
         assert rows[0] == [index for part in rows[1:] for index in part]  # each image once, in order
     assert_moved(alone, weight=settings.get("weight", 0), tokens=1 + settings.get("sets", False))
+
+
+@pytest.mark.parametrize("name", ["mae", "data2vec", "simclr", "vicreg", "lejepa", "actions"])
+def test_every_relative_equals_its_run_of_one_process(name, together):
+    """Two views, too: their loss and BatchNorm see the examples of both processes."""
+    alone = run_relative(name)
+    for result in together(2, do="relative", name=name):
+        assert_same_run(alone, result)
+    start = relative(name)[0]
+    moved = {n: (alone["model"][n] - p).abs().max() for n, p in start.named_parameters() if p.requires_grad}
+    still = {n for n, size in moved.items() if size < 1e-4}  # what BatchNorm, or a difference of views, takes away
+    assert still <= {"encoder.norm.bias", "projector.0.bias", "projector.3.bias"}, still
 
 
 def test_besides_gradients_a_step_sends_one_message(together):
@@ -379,7 +417,7 @@ def test_shards_are_never_written_over(group_of_one, saves, tmp_path):
     assert saves == ["step-00000002", "step-00000004"]
     assert run(**settings, resume=True)["rows"] == rows and len(saves) == 2
     model = build()
-    shards.shard(model, torch.device("cpu"))
+    fsdp.shard(model, torch.device("cpu"))
     for name in ("step-00000004.1", "step-00000004"):
         save_checkpoint(tmp_path / "run", model, make_optimizers(model, 1e-3), {}, rows)
         assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["latest", name]
@@ -409,7 +447,7 @@ def test_shards_that_find_no_room_leave_nothing_and_say_so(group_of_one, tmp_pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
         model = build()
-        shards.shard(model, torch.device("cpu"))
+        fsdp.shard(model, torch.device("cpu"))
         with pytest.raises(CannotWrite, match="run.* cannot be written .*too large"):
             save_checkpoint(tmp_path / "run", model, make_optimizers(model, 1e-3), {}, [{}] * 9)
     finally:
@@ -425,14 +463,14 @@ def test_a_disk_that_is_full_after_the_shards_leaves_the_last_run(name, group_of
 
     run(shard=True, checkpoint=tmp_path / "run", steps=4, save_every=2)
     model, save = build(), dcp.save
-    shards.shard(model, torch.device("cpu"))
+    fsdp.shard(model, torch.device("cpu"))
 
     def then_full(*what, **how):
         save(*what, **how)
         (tmp_path / "run" / f"{name}.part").symlink_to("/dev/full")
 
     monkeypatch.setattr(dcp, "save", then_full)
-    with pytest.raises(CannotWrite, match=rf"{name} cannot be written \(No space left.*make room"):
+    with pytest.raises(CannotWrite, match=rf"{name} cannot be written \(No space left.*free some disk space"):
         save_checkpoint(tmp_path / "run", model, make_optimizers(model, 1e-3), {}, [{}] * 9)
     assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["latest", "step-00000004"]
 
@@ -500,7 +538,7 @@ def test_a_model_to_be_cut_is_never_whole_on_the_device(words, launched_alone, m
 
     def watched(module, *where, **how):
         if isinstance(module, JEPA):
-            moved.append(all(shards.is_sharded(block) for block in module.encoder.blocks))
+            moved.append(all(fsdp.is_sharded(block) for block in module.encoder.blocks))
         return to(module, *where, **how)
 
     monkeypatch.setattr(torch.nn.Module, "to", watched)
@@ -549,7 +587,7 @@ def test_alone_nothing_is_joined(monkeypatch):
         assert team == distributed.Team(0, 1) and not dist.is_initialized()
         assert team.mean(3) == 3 and team.any(True) and not team.any(False)
     with pytest.raises(ValueError, match="torchrun"):
-        shards.shard(build(), torch.device("cpu"))
+        fsdp.shard(build(), torch.device("cpu"))
 
 
 def test_a_session_on_gpus_takes_the_one_of_this_process(monkeypatch):
@@ -600,7 +638,7 @@ def test_gradients_are_exchanged_once_per_step(monkeypatch):
 def test_shards_exchange_the_gradients_of_every_part(group_of_one):
     """After a part that is not the last each process holds its shards of them, and nothing whole."""
     model = build()
-    shards.shard(model, torch.device("cpu"))
+    fsdp.shard(model, torch.device("cpu"))
     for last in (False, True):
         with distributed.exchange(model, last=last):
             model(Images().pixels, draw(26, torch.Generator().manual_seed(0))).loss.backward()
@@ -644,7 +682,7 @@ def bytes_kept(model, recompute):
         return x
 
     modules = (model.encoder, model.predictor) if recompute else ()
-    with process.recompute_blocks(*modules), torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+    with memory.recompute_blocks(*modules), torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
         model(Images().pixels, draw(26, torch.Generator().manual_seed(0)))
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
     return sum(size for place, size in counted.items() if place not in parameters)
@@ -652,7 +690,7 @@ def bytes_kept(model, recompute):
 
 def test_float16_scales_its_gradients(monkeypatch, tmp_path):
     """Allowed on the CPU for this test alone: the scaler starts at 65536 and its state is saved."""
-    monkeypatch.setattr(settings, "FLOAT16_DEVICES", ("cpu",))
+    monkeypatch.setattr("minijepa.training.validate.FLOAT16_DEVICES", ("cpu",))
     scales = []
     scale = torch.amp.GradScaler.scale
     monkeypatch.setattr(
@@ -679,7 +717,7 @@ def test_float16_scales_its_gradients(monkeypatch, tmp_path):
 @pytest.mark.parametrize("overflows", ["encoder.norm.bias", "encoder.blocks.0.mlp.fc1.weight"])
 def test_a_float16_gradient_that_overflows_leaves_the_step_out_for_all(overflows, monkeypatch):
     """Of AdamW or of Muon, the other must not step either, nor the teacher; then the scale is halved."""
-    monkeypatch.setattr(settings, "FLOAT16_DEVICES", ("cpu",))
+    monkeypatch.setattr("minijepa.training.validate.FLOAT16_DEVICES", ("cpu",))
     model, data, states = build(0.3).float(), Images(), []
     data.pixels = data.pixels.float()
     parameter = model.get_parameter(overflows)

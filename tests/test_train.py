@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from minijepa import shapeworld, train
-from minijepa.machine.hardware import processor_name
+from minijepa.machine.hardware import hardware, processor_name
 from minijepa.probes import features, knn_probe
 from minijepa.training import recipe
 
@@ -125,7 +125,7 @@ def test_minutes_become_steps_by_measuring_on_a_copy():
 
 def test_hardware_names_the_model_of_the_processor(tmp_path, monkeypatch):
     """Where the system tells; `x86_64` would say nothing about a time."""
-    assert train.hardware(torch.device("cpu"))["processor"] == processor_name()
+    assert hardware(torch.device("cpu"))["processor"] == processor_name()
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nmodel\t\t: 85\nmodel name\t: A Processor @ 2.70GHz\nflags\t: fpu\n")
     monkeypatch.setattr(platform, "processor", lambda: "x86_64")
