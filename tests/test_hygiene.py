@@ -3,6 +3,7 @@
 Each guard returns its findings as a list; the last part of this file plants each fault to see it found.
 """
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -126,6 +127,24 @@ def late_import(notebook):
     return [f"{names[0]} is imported before minijepa"] if names and names[0] != "minijepa" else []
 
 
+def private_imports(notebook):
+    """What a notebook imports from inside a folder of minijepa, where files may be moved.
+
+    Its root files are the picture of the method and stay where they are; of a folder the names in `__all__` are public.
+    """
+    found = []
+    for cell in notebook.cells:
+        for module, names in re.findall(r"(?m)^\s*from (minijepa[\w.]*) import (\([^)]*\)|.*)", cell.source):
+            folder = REPO.joinpath(*module.split("."))
+            if folder.is_dir() and cell.cell_type == "code":
+                public = importlib.import_module(module).__all__
+                names = [name.split(" as ")[0].strip() for name in re.sub(r"[()]|#.*", "", names).split(",")]
+                found += [f"{name} is not public in {module}" for name in names if name and name not in public]
+            elif cell.cell_type == "code" and folder.parent != REPO / "minijepa":
+                found.append(f"{module} is a file inside a folder: import from {module.rpartition('.')[0]}")
+    return found
+
+
 def already_run(notebook):
     """Of an exercise: outputs or execution counts."""
     cells = enumerate(notebook.cells)
@@ -169,7 +188,15 @@ def not_from_photographs(notebook):
 
 def findings_in(notebook):
     """All of the above that concern a notebook's cells."""
-    guards = (too_long, not_a_clean_run, pictures_without_words, code_faults, not_from_photographs, late_import)
+    guards = (
+        too_long,
+        not_a_clean_run,
+        pictures_without_words,
+        code_faults,
+        not_from_photographs,
+        private_imports,
+        late_import,
+    )
     return [finding for guard in guards for finding in guard(notebook)]
 
 
@@ -217,7 +244,8 @@ def test_notebook(path):
 def test_exercise(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert already_run(notebook) + code_faults(notebook) + late_import(notebook) + links_of(notebook, path.parent) == []
+    assert already_run(notebook) + code_faults(notebook) + late_import(notebook) == []
+    assert private_imports(notebook) + links_of(notebook, path.parent) == []
 
 
 def test_only_measured_numbers_the_data_line_and_pixels_may_differ_between_two_runs():
@@ -281,6 +309,10 @@ FAULTS = {
     "no sentence": lambda nb: nb.cells[2].outputs[0].data.pop("text/plain"),
     "a figure's repr": lambda nb: nb.cells[2].outputs[0].data.update({"text/plain": "<Figure size 1x1>"}),
     "torch before minijepa": lambda nb: nb.cells[1].update(source="import os\nimport torch\nimport minijepa"),
+    "a file inside a folder": lambda nb: nb.cells[1].update(source="from minijepa.training.muon import Muon"),
+    "a name that is not public": lambda nb: nb.cells[1].update(
+        source="from minijepa.masking import (\n    make_room,\n)"
+    ),
     "semicolon": lambda nb: nb.cells[1].update(source="print(2);\nprint(3)"),
     "skipped by tag": lambda nb: nb.cells[1].metadata.update(tags=["nbval-skip"]),
     "skipped by comment": lambda nb: nb.cells[1].update(source="# NBVAL_IGNORE_OUTPUT\nprint(2)"),

@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from minijepa import shapeworld, train
+from minijepa import load_pretrained, shapeworld, train
+from minijepa.datasets import load, load_clips
+from minijepa.family import METHODS
 from minijepa.machine.hardware import hardware, processor_name
-from minijepa.probes import features, knn_probe
+from minijepa.probes import features, knn_probe, linear_probe
+from minijepa.probes.motion import motion_table
 from minijepa.training import recipe
 
 
@@ -51,9 +55,62 @@ def test_a_run_writes_everything_and_the_numbers_are_those_of_the_saved_encoder(
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     encoder.load_state_dict(load_file(out / "encoder.safetensors"))
     assert any(not torch.equal(before[name], value) for name, value in encoder.state_dict().items())
-    learn, heldout = train.load(str(folder))
+    learn, heldout = load(str(folder))
     score = knn_probe(features(encoder, learn), learn.labels, features(encoder, heldout), heldout.labels)
     assert score == pytest.approx(metrics["probes"]["I-JEPA"]["kNN"])
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("ijepa", "vjepa")])
+def test_every_method_ends_with_the_same_table(method, folder, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train.main(["--method", method, *arguments(folder, out, "--steps", "3")]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "" and METHODS[method].NAME in printed.out
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["method"] == METHODS[method].NAME and metrics["recipe"]["method"] == method
+    table = metrics["probes"]
+    assert list(table) == ["raw pixels", "random-init", METHODS[method].NAME]
+    assert all(set(row) == {"kNN", "linear", "linear, all layers"} for row in list(table.values())[1:])
+    learn, heldout = load(str(folder))
+    encoder = load_pretrained(out).encoder
+    score = knn_probe(features(encoder, learn), learn.labels, features(encoder, heldout), heldout.labels)
+    assert score == pytest.approx(table[METHODS[method].NAME]["kNN"])
+
+
+def test_clips_end_with_the_probes_of_motion(tmp_path, capsys, monkeypatch):
+    """Fewer clips than the command takes, and a shorter attentive probe."""
+    monkeypatch.setattr(train, "load_clips", partial(load_clips, train=60, heldout=40))
+    monkeypatch.setattr(train, "motion_table", partial(motion_table, steps=5))
+    words = ["--method", "vjepa", "--steps", "3", "--batch-size", "8", "--device", "cpu"]
+    assert train.main([*words, "--out", str(tmp_path / "run")]) == 0
+    table = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["probes"]
+    wanted = [f"{label}, {probe}" for label in ("direction", "speed", "shape") for probe in ("linear", "attentive")]
+    assert set(table["V-JEPA"]) == set(table["random-init"]) == set(wanted)
+    assert set(table["raw pixels"]) == {name for name in wanted if "linear" in name}
+    found, clips = load_pretrained(tmp_path / "run").encoder, load_clips("moving-shapes", train=60, heldout=40)
+    assert found.grid == (4, 4, 4)
+    vectors = [features(found, each) for each in clips]
+    truth = [each.labels["direction"] for each in clips]
+    assert linear_probe(vectors[0], truth[0], vectors[1], truth[1]) == pytest.approx(
+        table["V-JEPA"]["direction, linear"]
+    )
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "checkpoint.pt", "encoder.safetensors", "metrics.json", "curves.png"
+    }  # fmt: skip
+
+
+def test_a_folder_of_videos_holds_out_whole_files(tmp_path):
+    """Clips of one file are alike, so none of a file that is learned from is held out."""
+    generator = torch.Generator().manual_seed(0)
+    for i in range(10):
+        place = tmp_path / ("up", "down")[i % 2]
+        place.mkdir(exist_ok=True)
+        frames = torch.randint(0, 255, (16, 40, 40, 3), generator=generator, dtype=torch.uint8).numpy()
+        pictures = [Image.fromarray(frame) for frame in frames]
+        pictures[0].save(place / f"{i}.gif", save_all=True, append_images=pictures[1:])
+    learn, heldout = load_clips(tmp_path)
+    assert learn.clips.shape[1:] == (3, 8, 32, 32) and len(learn) == 16 and len(heldout) == 4
+    assert not set(learn.factors["file"].tolist()) & set(heldout.factors["file"].tolist())
 
 
 def test_resume_goes_on_and_an_earlier_run_is_not_overwritten(folder, tmp_path, capsys):
@@ -84,6 +141,9 @@ def test_there_must_be_a_run_to_resume(folder, tmp_path, capsys):
         (["--weight", "-1"], "must be 0 or more"),
         (["--device", "abacus"], "cannot be used here"),
         (["--steps", "many"], "invalid int value"),
+        (["--method", "mae", "--published"], "--published: belongs to --method ijepa, not to mae"),
+        (["--method", "vjepa", "--data", "cifar10"], "cifar10 are not clips"),
+        (["--method", "mae", "--data", "moving-shapes"], "moving-shapes are not images"),
     ],
 )
 def test_bad_arguments_get_a_usage_message(wrong, words, capsys):

@@ -75,9 +75,10 @@ def draw(out, history, table, encoders, data):
     monitors = {name: history.curve(name) for name in ("position_std", "content_share")}
     plots.curves(monitors, "step", "monitor", ax=axes[1], title="0 would be collapse")
     names = list(dict.fromkeys(name for scores in table.values() for name in scores))[:4]
-    for name, marker in zip(names or ["probes"], "os^v", strict=False):
+    for name, marker, colour in zip(names or ["probes"], "os^v", plots.PALETTE, strict=False):
         rows = {row: scores[name] for row, scores in table.items() if name in scores}
-        axes[2].plot(list(rows), list(rows.values()), marker, ms=9, label=name if rows else f"{name}: not applicable")
+        label = name if rows else f"{name}: not applicable"
+        axes[2].plot(list(rows), list(rows.values()), marker, color=colour, ms=9, label=label)
     axes[2].set(ylabel="probe accuracy", title="what the features know")
     axes[2].legend(frameon=False)
     figures = {"curves.png": fig}

@@ -65,10 +65,11 @@ def print_table(table, reasons=None):
     reasons = reasons or {}
     columns = list(dict.fromkeys([*(name for row in table.values() for name in row), *reasons]))
     columns = [c for c in COLUMNS if c in columns] + [c for c in columns if c not in COLUMNS]
-    print(f"{'':<22}" + "".join(f"{column:>20}" for column in columns))
+    width = max(20, *(len(column) + 2 for column in columns))
+    print(f"{'':<22}" + "".join(f"{column:>{width}}" for column in columns))
     for name, row in table.items():
         cells = (f"{row[c]:.3f}" if c in row else "not applicable" if c in reasons else "-" for c in columns)
-        print(f"{name:<22}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{name:<22}" + "".join(f"{cell:>{width}}" for cell in cells))
     for reason in dict.fromkeys(reasons.values()):
         names = [name for name, each in reasons.items() if each == reason]
         print(f"not applicable ({'; '.join(names)}): {reason}")
