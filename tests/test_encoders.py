@@ -80,7 +80,7 @@ def test_a_changed_byte_is_seen(tmp_path, monkeypatch):
     name = NAMES[0]
     for suffix in (".json", ".safetensors"):
         shutil.copy(FOLDER / f"{name}{suffix}", tmp_path)
-    monkeypatch.setattr(encoders, "files", lambda _: tmp_path)
+    monkeypatch.setattr(encoders, "WEIGHTS", tmp_path)
     load_pretrained(name)
     path = tmp_path / f"{name}.safetensors"
     content = bytearray(path.read_bytes())
