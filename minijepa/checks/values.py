@@ -7,6 +7,11 @@ import torch
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 2e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
 
 
+def normal(*shape, seed=0, dtype=torch.float32):
+    """Standard normal numbers, always the same for one seed."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
 def difference(got, right):
     """'' if both are the same, else where they differ, in words. Numbers may differ by rounding."""
     if isinstance(right, torch.Tensor):

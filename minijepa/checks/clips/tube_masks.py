@@ -1,0 +1,91 @@
+"""Assignment 08, exercise 3: masks of whole tubes."""
+
+import torch
+
+from minijepa.checks.clips.tube_indices import spec_tube_indices
+from minijepa.checks.contract import check_generator, check_index_tensor
+from minijepa.checks.picture import target_and_yours
+from minijepa.checks.report import call, fail, passed, patience
+from minijepa.checks.values import describe
+from minijepa.masking.sampling import Masks
+
+
+def spec_tube_masks(batch, grid, hidden, generator):
+    """Clip by clip: draw one place after another; their tokens at all times are the target, the rest is the context."""
+    contexts, targets = [], []
+    for _ in range(batch):
+        left, chosen = list(range(grid[1] * grid[2])), []
+        for _ in range(hidden):
+            chosen.append(left.pop(int(torch.randint(len(left), (1,), generator=generator))))
+        contexts.append(spec_tube_indices(torch.tensor(left), grid))
+        targets.append(spec_tube_indices(torch.tensor(chosen), grid)[None])
+    return Masks(torch.stack(contexts), torch.stack(targets))
+
+
+def show_tube_masks(student):
+    """Draw the target of one clip, a row per time, a column per place, for two settings: target and answer."""
+
+    def as_map(answer, batch, grid, hidden, generator):
+        n = grid[0] * grid[1] * grid[2]
+        seen = torch.zeros(n).scatter(0, answer.context[0], 1.0)
+        return seen.scatter(0, answer.targets[0].flatten(), 2.0).view(grid[0], -1)  # [times, places]
+
+    cases = {
+        "3 of 12 places": (1, (4, 3, 4), 3, torch.Generator().manual_seed(0)),
+        "10 of 16 places": (1, (6, 4, 4), 10, torch.Generator().manual_seed(0)),
+    }
+    see = "bright: hidden, in columns without a gap; green: context. Which places is random, and may differ."
+    target_and_yours("tube_masks", student, spec_tube_masks, cases, as_map, see, limits=(0, 2))
+
+
+def check_tubes(name, case, masks, batch, grid, hidden):
+    """The contract of exercise 3. masks: context [B, K_c], targets [B, 1, K_t]."""
+    places = grid[1] * grid[2]
+    for what, index, shape in (
+        ("targets", masks.targets, (batch, 1, grid[0] * hidden)),
+        ("context", masks.context, (batch, grid[0] * (places - hidden))),
+    ):
+        check_index_tensor(name, f"{case}.{what}", index, shape)
+        if (index.diff(dim=-1) <= 0).any():
+            fail(name, case, f"{what} that do not rise", "rising indices, none twice", "sort the last axis")
+    for i, (seen, asked) in enumerate(zip(masks.context.tolist(), masks.targets[:, 0].tolist(), strict=True)):
+        if set(seen) & set(asked):
+            hint = "the context is all that is in no tube"
+            fail(
+                name, case, f"clip {i}: context and targets share {sorted(set(seen) & set(asked))[:5]}", "nothing", hint
+            )
+        if len({token % places for token in asked}) != hidden:
+            hint = "a leak through time: the same places must be hidden at ALL times, so draw places, not tokens"
+            shown = f"clip {i}: {len({token % places for token in asked})} places are hidden at some time"
+            fail(name, case, shown, f"{hidden} places, hidden at all times", hint)
+    if batch > 50 and (masks.targets == masks.targets[:1]).all():
+        fail(name, case, "the same tubes in every clip", "places drawn for each clip", "one permutation per clip")
+    if batch > 50:
+        share = torch.bincount(masks.targets.flatten() % places, minlength=places) / (batch * grid[0])
+        if (share - hidden / places).abs().max() > 0.25:
+            hint = "every place must have the same chance to be hidden"
+            fail(
+                name,
+                case,
+                f"hidden in {share.min():.0%} to {share.max():.0%} of the clips",
+                f"{hidden / places:.0%}",
+                hint,
+            )
+
+
+def tube_masks(student):
+    """Check exercise 3, `tube_masks(batch, grid, hidden, generator)`, by what it must satisfy. Raises CheckFailed."""
+    name, settings = "tube_masks", [(200, (4, 3, 4), 5), (100, (2, 4, 4), 12), (3, (6, 2, 2), 1)]
+    with patience(name):
+        for batch, grid, hidden in settings:
+            case = f"tube_masks({batch}, {grid}, hidden={hidden}, generator)"
+
+            def run(seed, setting=(batch, grid, hidden), case=case):
+                masks = call(name, student, (*setting, torch.Generator().manual_seed(seed)), case)
+                if not isinstance(masks, Masks):
+                    fail(name, case, describe(masks), "Masks", "return Masks(context, targets)")
+                return masks
+
+            check_tubes(name, case, run(0), batch, grid, hidden)
+            check_generator(name, case, run, lambda masks: masks.context)
+    passed(name, f"tubes without a leak in {len(settings)} settings")

@@ -1,0 +1,65 @@
+"""Assignment 09, exercise 3: which worker takes which image."""
+
+import torch
+
+from minijepa.checks.picture import target_and_yours
+from minijepa.checks.report import compare
+
+
+def spec_shard(order, worker, workers):
+    """Deal the images out like cards, one to each in turn; stop when not all can get one more. int64 [N // workers]."""
+    hands = [[] for _ in range(workers)]
+    rounds = len(order) // workers
+    for i in range(rounds * workers):
+        hands[i % workers].append(int(order[i]))
+    return torch.tensor(hands[worker], dtype=torch.int64)
+
+
+CASES = [
+    (torch.tensor([5, 2, 0, 4, 1, 3]), 1, 2),
+    (torch.tensor([6, 5, 2, 0, 4, 1, 3]), 0, 2),
+    (torch.randperm(23, generator=torch.Generator().manual_seed(0)), 2, 4),
+    (torch.randperm(9, generator=torch.Generator().manual_seed(1)), 0, 1),
+    (torch.randperm(11, generator=torch.Generator().manual_seed(2)), 0, 3),
+]
+
+MISTAKES = [
+    (
+        lambda o, i, n: o[i::n],
+        "the hands are of unequal length: a worker with one image more waits for ever. Drop the rest",
+    ),
+    (
+        lambda o, i, n: o[i * (len(o) // n) : (i + 1) * (len(o) // n)],
+        "you cut the order into stretches: deal it out in turn, order[worker], order[worker + workers], ...",
+    ),
+    (lambda o, i, n: o[: len(o) // n], "every worker gets the same images: start at its own number"),
+    (lambda o, i, n: o, "every worker gets all images: share them out"),
+    (
+        lambda o, i, n: torch.arange(len(o) // n) * n + i,
+        "these are places in `order`: take the images that stand there",
+    ),
+    (lambda o, i, n: o[i + 1 :: n][: len(o) // n], "workers are counted from 0"),
+]
+
+
+def show_shard(student):
+    """Draw who gets which of the images, a row per worker: target and answer."""
+
+    def hands(deal):
+        def table(order, workers):
+            rows = torch.zeros(workers, len(order))
+            for worker in range(workers):
+                rows[worker] = torch.isin(order, deal(order, worker, workers))
+            return rows
+
+        return table
+
+    order = torch.randperm(11, generator=torch.Generator().manual_seed(2))
+    cases = {"11 images, 3 workers": (order, 3), "11 images, 2 workers": (order, 2)}
+    see = "from left to right in the order of the deal: one to each in turn; what does not divide, nobody gets."
+    target_and_yours("shard", hands(student), hands(spec_shard), cases, see=see, limits=(0, 1))
+
+
+def shard(student):
+    """Check exercise 3, `shard(order, worker, workers)`. Raises CheckFailed."""
+    compare("shard", student, spec_shard, CASES, MISTAKES, "cut off what does not divide, then every workers-th image")
