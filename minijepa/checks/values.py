@@ -1,4 +1,4 @@
-"""Are two values the same, and if not, where do they differ? In words that a student can use."""
+"""Compare and describe values in words that a student can use; and random numbers for the cases."""
 
 import inspect
 
@@ -72,17 +72,17 @@ def general_hint(got, right):
             return f"return a tensor, not a {type(got).__name__}"
         if got.shape != right.shape:
             if got.ndim == right.ndim and sorted(got.shape) == sorted(right.shape):
-                return "the shape is right but for the order of its axes"
+                return "the axes of the result are in the wrong order"
             return f"the result must have the shape {list(right.shape)}"
         if got.dtype != right.dtype:
-            return f"the result must be {right.dtype}, like what went in"
+            return f"the result must be {right.dtype}, like the input"
         if right.is_floating_point() and got.isnan().any() and not right.isnan().any():
-            return "NaN: look for a division by zero, or the root or logarithm of something that is not positive"
+            return "the result has NaN: look for a division by zero, or the root or logarithm of a negative number"
     return ""
 
 
 def describe(value):
-    """A value in a few words: small tensors in full, larger ones by shape and kind."""
+    """A value in a few words: small tensors in full, larger ones by shape and dtype."""
     if isinstance(value, torch.Tensor):
         kind = str(value.dtype).removeprefix("torch.")
         if value.numel() > 16:

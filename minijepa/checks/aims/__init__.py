@@ -1,4 +1,4 @@
-"""Assignment 01: what a squared error says at a fork, what a latent variable repairs, and what each aim keeps."""
+"""Assignment 01: squared error at a fork, a latent variable, and what each training objective encodes."""
 
 from minijepa.checks.aims.contrast import contrast, show_contrast
 from minijepa.checks.aims.expected_cost import expected_cost, show_expected_cost

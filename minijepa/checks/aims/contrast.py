@@ -25,23 +25,24 @@ CASES = [
 
 
 def free(a, y):
+    """The free energy [M] of each point of y [M, D]: its smallest squared distance to an answer [K, D]."""
     return (a[None] - y[:, None]).square().sum(dim=2).amin(dim=1)
 
 
 MISTAKES = [
     (
         lambda a, g, r: free(a, r).mean() - free(a, g[None])[0],
-        "the sign: energy in the gap MINUS energy on the roads, so that a good landscape is above 0",
+        "the sign is wrong: take the energy in the gap MINUS that on the roads, so that a good landscape is above 0",
     ),
     (
         lambda a, g, r: free(a, g[None])[0] - free(a, r).min(),
-        "the mean over ALL roads: a model that knows one road only must not look perfect",
+        "this uses the best road alone: take the mean over ALL roads, or a model of a single road looks perfect",
     ),
-    (lambda a, g, r: free(a, g[None])[0] - free(a, r).sum(), "the mean over the roads, not the sum"),
+    (lambda a, g, r: free(a, g[None])[0] - free(a, r).sum(), "this is the sum over the roads: take their mean"),
     (lambda a, g, r: free(a, g[None])[0], "this is the energy in the gap alone: subtract the mean energy on the roads"),
     (
         lambda a, g, r: (a - g).square().sum(dim=1).mean() - (a[None] - r[:, None]).square().sum(dim=2).mean(),
-        "F is the minimum over the answers, not their mean",
+        "this is the mean over the answers: F is the minimum over them",
     ),
 ]
 
@@ -54,10 +55,12 @@ def show_contrast(student):
         one.append((s, (torch.tensor([[s]]), gap, roads)))
         two.append((s, (torch.tensor([[-s], [s]]), gap, roads)))
     cases = {"the answers -s and s": two, "one answer, s": one}
-    see = "above 0 the landscape tells gap from road. Two answers can do that, a single one hardly."
+    see = "above 0 the landscape tells the gap from the roads. Two answers can do that, a single one hardly."
     line_and_yours("contrast", student, spec_contrast, cases, ("s", "contrast"), see)
 
 
 def contrast(student):
     """Check exercise 3, `contrast(answers, gap, roads)`. Raises CheckFailed."""
-    compare("contrast", student, spec_contrast, CASES, MISTAKES, "F(gap) minus the mean over roads of F(road)")
+    compare(
+        "contrast", student, spec_contrast, CASES, MISTAKES, "the contrast is F(gap) minus the mean of F over the roads"
+    )

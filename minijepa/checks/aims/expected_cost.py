@@ -8,8 +8,8 @@ from minijepa.checks.values import normal
 
 
 def spec_expected_cost(answer, outcomes, shares):
-    """Outcome by outcome: its share times the squared distance to the answer. A scalar tensor."""
-    costs = [share * ((outcome - answer) ** 2).sum() for outcome, share in zip(outcomes, shares, strict=True)]
+    """Add up, outcome by outcome, its probability times its squared distance to the answer. A scalar tensor."""
+    costs = [p * ((outcome - answer) ** 2).sum() for outcome, p in zip(outcomes, shares, strict=True)]
     return sum(costs)
 
 
@@ -24,6 +24,7 @@ CASES = [
 
 
 def squares(a, o):
+    """Squared differences [K, D] between one answer [D] and all outcomes [K, D]."""
     return (o - a).square()
 
 
@@ -32,21 +33,27 @@ MISTAKES = [
         lambda a, o, p: ((p[:, None] * o).sum(dim=0) - a).square().sum(),
         "you average the outcomes before you square: then an answer between two roads costs nothing",
     ),
-    (lambda a, o, p: squares(a, o).sum(dim=1).mean(), "the outcomes are not equally likely: weigh them by `shares`"),
-    (lambda a, o, p: squares(a, o).sum(), "weigh each outcome by its share"),
-    (lambda a, o, p: (p * squares(a, o).sum(dim=1).sqrt()).sum(), "the squared distance: drop the root"),
+    (lambda a, o, p: squares(a, o).sum(dim=1).mean(), "the outcomes are not equally likely: weight them by `shares`"),
+    (
+        lambda a, o, p: squares(a, o).sum(),
+        "this is the sum over the outcomes: weight each of them by its probability, `shares`",
+    ),
+    (
+        lambda a, o, p: (p * squares(a, o).sum(dim=1).sqrt()).sum(),
+        "this is the distance, not its square: drop the root",
+    ),
     (
         lambda a, o, p: (p * squares(a, o).mean(dim=1)).sum(),
         "the squared distance is a sum over the coordinates, not their mean",
     ),
-    (lambda a, o, p: p * squares(a, o).sum(dim=1), "add up over the outcomes: one number"),
+    (lambda a, o, p: p * squares(a, o).sum(dim=1), "the expected cost is one number: add up over the outcomes"),
 ]
 
-ADVICE = "sum over the outcomes of share times squared distance"
+ADVICE = "the expected cost is the sum, over the outcomes, of probability times squared distance"
 
 
 def show_expected_cost(student):
-    """Draw the cost of every place as an answer, for two roads that are equally likely, or not: target and answer."""
+    """Draw the expected cost of each point of the plane as the answer, for two roads: target and answer."""
     side = torch.linspace(-2, 2, 21)
     cases = {"1/2 left, 1/2 right": (torch.tensor([0.5, 0.5]),), "1/4 left, 3/4 right": (torch.tensor([0.25, 0.75]),)}
 
@@ -57,7 +64,7 @@ def show_expected_cost(student):
 
         return plane
 
-    see = "one dark well, where no road is: the best single answer is the mean."
+    see = "the single dark well lies between the roads, since the best single answer is the mean."
     target_and_yours("expected_cost", over_places(student), over_places(spec_expected_cost), cases, see=see)
 
 

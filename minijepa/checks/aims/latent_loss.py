@@ -9,7 +9,7 @@ from minijepa.checks.values import normal
 
 
 def spec_latent_loss(answers, y):
-    """Car by car: the squared distance from y to the nearest of the answers; the mean over the cars.
+    """Take, car by car, the squared distance from y to the nearest answer; return the mean over the cars.
 
     answers: [B, K, D], y: [B, D]. A scalar.
     """
@@ -26,29 +26,30 @@ CASES = [
 
 
 def table(a, y):
+    """Squared distances [B, K] from each answer [B, K, D] to y [B, D]."""
     return (a - y[:, None]).square().sum(dim=2)
 
 
 MISTAKES = [
     (
         lambda a, y: table(a, y).mean(),
-        "this is the mean over z: it pulls ALL answers into the gap. Each car takes its best z",
+        "this is the mean over z: it pulls ALL answers into the gap. Let each car take its best z",
     ),
     (lambda a, y: table(a, y).min(), "this is the minimum over the cars too: min over z only, then the mean over cars"),
     (
         lambda a, y: table(a, y).mean(dim=0).min(),
         "this is one z for all cars: each car chooses its own, so the minimum comes before the mean",
     ),
-    (lambda a, y: table(a, y).amin(dim=1).sum(), "the mean over the cars, not the sum"),
-    (lambda a, y: table(a, y).amin(dim=1), "one number: take the mean over the cars"),
-    (lambda a, y: table(a, y).sqrt().amin(dim=1).mean(), "the squared distance: drop the root"),
+    (lambda a, y: table(a, y).amin(dim=1).sum(), "this is the sum over the cars: take their mean"),
+    (lambda a, y: table(a, y).amin(dim=1), "the loss is one number: take the mean over the cars"),
+    (lambda a, y: table(a, y).sqrt().amin(dim=1).mean(), "this is the distance, not its square: drop the root"),
     (
         lambda a, y: (a.mean(dim=1) - y).square().sum(dim=1).mean(),
         "this compares with the mean answer, which is in the gap: choose among the answers",
     ),
 ]
 
-ADVICE = "squared distances [B, K], minimum over z (dim=1), mean over the cars"
+ADVICE = "compute the squared distances [B, K], their minimum over z (dim=1), then the mean over the cars"
 
 
 def show_latent_loss(student):
@@ -60,7 +61,7 @@ def show_latent_loss(student):
 
     spread = [i / 5 for i in range(11)]
     cases = {"cars at -1 and at 1": points(-1.0, 1.0), "three cars at 1, one at -2": points(1.0, 1.0, 1.0, -2.0)}
-    see = "left the loss is 0 where both answers are roads, s = 1: each car takes its own."
+    see = "in the left panel the loss is 0 at s = 1, where both answers are roads and each car takes its own."
     line_and_yours("latent_loss", student, spec_latent_loss, cases, ("s: the answers are -s and s", "loss"), see)
 
 

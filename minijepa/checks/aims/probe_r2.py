@@ -30,11 +30,13 @@ CASES = [probe_case(0), probe_case(10, n=12, m=50, k=6, noise=3.0), probe_case(2
 
 
 def without_constant(x, y, u, v):
+    """R^2 of a fit through the origin. x: [N, k], y: [N], u: [M, k], v: [M]."""
     guess = u @ torch.linalg.lstsq(x, y[:, None]).solution[:, 0]
     return (1 - (guess - v).square().mean() / v.var(correction=0)).item()
 
 
 def error_of(x, y, u, v):
+    """The mean squared error in place of R^2. x: [N, k], y: [N], u: [M, k], v: [M]."""
     return (1 - spec_probe_r2(x, y, u, v)) * v.var(correction=0).item()
 
 
@@ -45,7 +47,7 @@ MISTAKES = [
     ),
     (
         lambda x, y, u, v: spec_probe_r2(x, y, x, y),
-        "this is the score on the training set: a readout must be judged on what it has not seen",
+        "this is the score on the training set: evaluate a readout on examples that it has not seen",
     ),
     (
         lambda x, y, u, v: spec_probe_r2(torch.cat([x, u]), torch.cat([y, v]), u, v),
@@ -53,20 +55,23 @@ MISTAKES = [
     ),
     (without_constant, "the readout needs a constant: append a column of ones to the codes"),
     (error_of, "this is the squared error: R^2 = 1 - error / variance"),
-    (lambda x, y, u, v: 1 - spec_probe_r2(x, y, u, v), "this is the share that is left: R^2 = 1 - error / variance"),
+    (
+        lambda x, y, u, v: 1 - spec_probe_r2(x, y, u, v),
+        "this is the fraction that is left unexplained: R^2 = 1 - error / variance",
+    ),
 ]
 
-ADVICE = "least squares on (train, state) with a column of ones; 1 - mean squared error / variance of test_state"
+ADVICE = "fit (train, state) by least squares with a column of ones; R^2 = 1 - squared error / variance of test_state"
 
 
 def show_probe_r2(student):
     """Draw the score of codes whose state is more and more noise, for few and many examples: target and answer."""
     noises = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0]
     cases = {
-        "40 to fit, 30 to judge": [(noise, probe_case(0, noise=noise)) for noise in noises],
-        "12 to fit 6 weights, 50 to judge": [(noise, probe_case(10, 12, 50, 6, noise)) for noise in noises],
+        "fit to 40, evaluated on 30": [(noise, probe_case(0, noise=noise)) for noise in noises],
+        "6 weights fit to 12, evaluated on 50": [(noise, probe_case(10, 12, 50, 6, noise)) for noise in noises],
     }
-    see = "the score falls below 0, worse than the mean for a guess; on the training set it never does."
+    see = "the score falls below 0, which is worse than guessing the mean; on the training set it never does."
     line_and_yours("probe_r2", student, spec_probe_r2, cases, ("noise in the state", "R squared"), see)
 
 

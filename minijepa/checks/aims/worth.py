@@ -5,12 +5,12 @@ from minijepa.checks.report import compare
 
 
 def spec_keeps(aim, amplitude, memory, noise=0.1):
-    """What a code of one direction is worth to an aim, by covariances of a direction that is seen with noise.
+    """What an objective (`aim`) gains by encoding one direction, from covariances of noisy observations of it.
 
-    The direction has variance a^2, is seen with variance a^2 + noise^2, and keeps the share `memory` for a step.
+    The direction has variance a^2, is observed with variance a^2 + noise^2, and keeps the fraction `memory` per step.
     """
-    seen = amplitude**2 + noise**2  # variance of what is seen
-    covariance = memory * amplitude**2  # of what is seen now with what is seen next
+    seen = amplitude**2 + noise**2  # variance of an observation
+    covariance = memory * amplitude**2  # of one observation with the next
     return {"reconstruct": seen, "predict pixels": covariance**2 / seen, "predict latents": covariance**2 / seen**2}[
         aim
     ]
@@ -31,27 +31,33 @@ def spec_worth(aim, amplitude, memory):
 other = {"reconstruct": "reconstruct", "predict pixels": "predict latents", "predict latents": "predict pixels"}
 
 MISTAKES = [
-    (lambda aim, a, m: spec_keeps(aim, a, m**0.5), "the memory enters through the covariance, which is squared: m^2"),
+    (
+        lambda aim, a, m: spec_keeps(aim, a, m**0.5),
+        "the memory enters through the covariance, which is squared: use m^2",
+    ),
     (
         lambda aim, a, m: spec_keeps(aim, a, m, noise=0.0),
-        "what is seen has the variance a^2 + .01: you left out the noise of the sensor",
+        "an observation has the variance a^2 + .01: you left out the noise of the sensor",
     ),
-    (lambda aim, a, m: spec_keeps(aim, a, m, noise=0.1**0.5), "the noise has the DEVIATION .1, so the variance .01"),
+    (
+        lambda aim, a, m: spec_keeps(aim, a, m, noise=0.1**0.5),
+        "the noise has the STANDARD DEVIATION .1, so its variance is .01",
+    ),
     (
         lambda aim, a, m: spec_keeps(other[aim], a, m),
-        "pixels and latents are swapped: a latent code has variance 1, so its worth has no loudness",
+        "pixels and latents are swapped: a latent code has variance 1, so its worth does not grow with the amplitude",
     ),
-    (lambda aim, a, m: spec_keeps(aim, a**0.5, m), "the amplitude is a deviation: its variance is a^2"),
+    (lambda aim, a, m: spec_keeps(aim, a**0.5, m), "the amplitude is a standard deviation: the variance is a^2"),
 ]
 
-ADVICE = "v = a^2 + .01 is seen, c = m a^2 is the covariance with the next: v, c^2 / v, or c^2 / v^2"
+ADVICE = "with v = a^2 + .01 observed and c = m a^2, the covariance with the next: v, c^2 / v, or c^2 / v^2"
 
 
 def show_worth(student):
-    """Draw the worth of a slow direction against its amplitude, for the three aims: target and answer."""
+    """Draw the worth of a slow direction against its amplitude, for the three objectives: target and answer."""
     amplitudes = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0)
     cases = {aim: [(a, (aim, a, 0.98)) for a in amplitudes] for aim in AIMS}
-    see = "from left to right the direction gets louder: latents are the first to keep it."
+    see = "the amplitude grows from left to right, and the prediction of latents is the first to encode the direction."
     line_and_yours("worth", student, spec_worth, cases, ("amplitude", "worth"), see)
 
 

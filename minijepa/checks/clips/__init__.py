@@ -1,4 +1,4 @@
-"""Assignment 08: tubelets, tubes, and the leak through time that random masks leave open."""
+"""Assignment 08: tubelets, masks of tubes, and the leak through time that random masks allow."""
 
 from minijepa.checks.clips.clip_loss import clip_loss, show_clip_loss
 from minijepa.checks.clips.leak import leak, show_leak, spec_leak

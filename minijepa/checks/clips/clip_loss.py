@@ -8,7 +8,7 @@ from minijepa.checks.values import normal
 
 
 def spec_clip_loss(predictions, targets):
-    """Set by set: the mean of |d| over everything; then the mean over the sets. A scalar. Lists of [B, 1, K_t, D]."""
+    """The mean over the sets of the mean of |d| in each. Two lists of tensors [B, 1, K_t, D] -> a scalar."""
     means = []
     for guess, truth in zip(predictions, targets, strict=True):
         costs = [d.abs() for d in (guess - truth).flatten()]
@@ -27,6 +27,7 @@ CASES = [loss_case((2, 6), 0), loss_case((5,), 1), loss_case((1, 3, 8), 2), loss
 
 
 def each(p, t, function):
+    """A loss of each set, [sets]."""
     return torch.stack([function(a, b) for a, b in zip(p, t, strict=True)])
 
 
@@ -35,18 +36,18 @@ functional = torch.nn.functional
 MISTAKES = [
     (
         lambda p, t: functional.l1_loss(torch.cat(p, dim=2), torch.cat(t, dim=2)),
-        "all tokens in one mean lets the larger set outvote the smaller: the mean of each set, then over the sets",
+        "all tokens in one mean lets the larger set outvote the smaller: take the mean of each set, then over the sets",
     ),
-    (lambda p, t: each(p, t, functional.l1_loss).sum(), "the mean over the sets, not the sum"),
+    (lambda p, t: each(p, t, functional.l1_loss).sum(), "this is the sum over the sets: take their mean"),
     (lambda p, t: each(p, t, functional.mse_loss).mean(), "V-JEPA's distance is L1, |d|, not the square"),
     (
         lambda p, t: each(p, t, functional.smooth_l1_loss).mean(),
         "V-JEPA's distance is L1, |d| everywhere, not smooth L1",
     ),
-    (lambda p, t: functional.l1_loss(p[0], t[0]), "this is the first set only"),
+    (lambda p, t: functional.l1_loss(p[0], t[0]), "this is the first set alone: use all of them"),
 ]
 
-ADVICE = "for each set the mean of |d|; then the mean over the sets"
+ADVICE = "take the mean of |d| in each set, then the mean over the sets"
 
 
 def show_clip_loss(student):
@@ -61,7 +62,7 @@ def show_clip_loss(student):
         "the set of 2 is off by d": [(d, case(d, 0.0)) for d in offsets],
         "the set of 10 is off by d": [(d, case(0.0, d)) for d in offsets],
     }
-    see = "two equal pictures: a set weighs the same, however many tokens it has."
+    see = "both panels are equal: each set has the same weight, however many tokens it holds."
     line_and_yours("clip_loss", student, spec_clip_loss, cases, ("d", "loss"), see)
 
 

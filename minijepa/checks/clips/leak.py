@@ -8,7 +8,7 @@ from minijepa.checks.report import compare
 
 
 def spec_leak(context, target, grid):
-    """Target by target: is the same place seen one step earlier or later? The share of those. A float.
+    """The fraction of targets whose place is in the context one step earlier or later. A float.
 
     context: int64 [K_c]; target: int64 [K_t]; one clip.
     """
@@ -35,6 +35,7 @@ CASES = [
 
 
 def near(context, target, steps):
+    """The fraction of targets [K_t] with a neighbour in the context [K_c] at one of these offsets."""
     return torch.stack([torch.isin(target + step, context) for step in steps]).any(dim=0).double().mean().item()
 
 
@@ -43,32 +44,32 @@ MISTAKES = [
     (lambda c, t, g: near(c, t, (-g[1] * g[2],)), "a neighbour in time may also be LATER: look both ways"),
     (lambda c, t, g: near(c, t, (1, -1)), "these are neighbours in space: one time further is rows * columns further"),
     (lambda c, t, g: near(c, t, (g[2], -g[2])), "these are neighbours in space: one time further is rows * columns"),
-    (lambda c, t, g: 1 - spec_leak(c, t, g), "this is the share that does NOT leak"),
+    (lambda c, t, g: 1 - spec_leak(c, t, g), "this is the fraction that does NOT leak"),
     (lambda c, t, g: spec_leak(c, t, g) * len(t), "this is how many leak: divide by the number of targets"),
     (
         lambda c, t, g: torch.isin(t % (g[1] * g[2]), c % (g[1] * g[2])).double().mean().item(),
-        "this counts a place that is seen at ANY time: only one step earlier or later counts",
+        "this counts a place that is in the context at ANY time: only one step earlier or later counts",
     ),
 ]
 
-ADVICE = "of the targets, the share whose token plus or minus rows * columns is in the context"
+ADVICE = "take the fraction of targets for which token + or - rows * columns is in the context"
 
 
 def show_leak(student):
     """Draw the leak of random tokens, and of blocks of time, by how many are hidden: target and answer."""
     grid, numbers = (8, 4, 4), torch.arange(128)  # 16 places, 8 times
     order = torch.rand(128, generator=torch.Generator().manual_seed(0)).argsort()
-    shares = [i / 8 for i in range(1, 8)]
+    fractions = [i / 8 for i in range(1, 8)]
 
     def case(hidden):
         return numbers[~hidden], numbers[hidden], grid
 
     cases = {
-        "random tokens": [(s, case(torch.isin(numbers, order[: int(128 * s)]))) for s in shares],
-        "the last of 8 times": [(s, case(numbers >= 128 * (1 - s))) for s in shares],
+        "random tokens": [(s, case(torch.isin(numbers, order[: int(128 * s)]))) for s in fractions],
+        "the last of 8 times": [(s, case(numbers >= 128 * (1 - s))) for s in fractions],
     }
-    see = "random targets leak until nearly all is hidden; of a hidden end of the clip only the first step leaks."
-    line_and_yours("leak", student, spec_leak, cases, ("share that is hidden", "share that leaks"), see)
+    see = "random targets leak until nearly everything is hidden; at the end of a clip only its first step leaks."
+    line_and_yours("leak", student, spec_leak, cases, ("fraction hidden", "fraction that leaks"), see)
 
 
 def leak(student):

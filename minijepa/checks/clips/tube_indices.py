@@ -7,7 +7,7 @@ from minijepa.checks.report import compare
 
 
 def spec_tube_indices(places, grid):
-    """Time by time, the index of each of these places, time-major. places: int64 [K]. Returns int64 [T K], rising."""
+    """The indices of these places at all times, in order of time. places: int64 [K]. Returns int64 [T K], rising."""
     found = []
     for time in range(grid[0]):
         for place in sorted(places.tolist()):
@@ -24,19 +24,23 @@ CASES = [
 
 
 def table(places, grid, step):
+    """The indices [T, K] if one time further were `step` tokens further."""
     return torch.arange(grid[0])[:, None] * step + places.sort().values
 
 
 MISTAKES = [
     (
         lambda p, g: table(p, g, g[1] * g[2]).T.flatten(),
-        "the right tokens in the wrong order: all places of the first time, then of the second; sort them",
+        "these are the right tokens in the wrong order: all places of the first time come first; sort them",
     ),
     (
         lambda p, g: (torch.arange(g[0])[:, None] * g[1] * g[2] + p).flatten(),
         "the indices must rise: the places that you are given may come in any order",
     ),
-    (lambda p, g: table(p, g, g[2]).flatten(), "one time further is rows * columns tokens further, not one row"),
+    (
+        lambda p, g: table(p, g, g[2]).flatten(),
+        "one time further is rows * columns tokens further, not one row of tokens",
+    ),
     (lambda p, g: table(p, g, g[0]).flatten(), "one time further is rows * columns tokens further"),
     (lambda p, g: p.sort().values, "these are the places at the first time only: a tube runs through all times"),
     (
@@ -59,4 +63,4 @@ def show_tube_indices(student):
 
 def tube_indices(student):
     """Check exercise 2, `tube_indices(places, grid)`. Raises CheckFailed."""
-    compare("tube_indices", student, spec_tube_indices, CASES, MISTAKES, "index = time * rows * columns + place")
+    compare("tube_indices", student, spec_tube_indices, CASES, MISTAKES, "the index is time * rows * columns + place")

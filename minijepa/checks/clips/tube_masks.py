@@ -11,7 +11,7 @@ from minijepa.masking.sampling import Masks
 
 
 def spec_tube_masks(batch, grid, hidden, generator):
-    """Clip by clip: draw one place after another; their tokens at all times are the target, the rest is the context."""
+    """Clip by clip: draw one place after another; its tokens at all times are targets, all others are context."""
     contexts, targets = [], []
     for _ in range(batch):
         left, chosen = list(range(grid[1] * grid[2])), []
@@ -23,7 +23,7 @@ def spec_tube_masks(batch, grid, hidden, generator):
 
 
 def show_tube_masks(student):
-    """Draw the target of one clip, a row per time, a column per place, for two settings: target and answer."""
+    """Draw the mask of one clip, a row per time, a column per place, for two settings: target and answer."""
 
     def as_map(answer, batch, grid, hidden, generator):
         n = grid[0] * grid[1] * grid[2]
@@ -34,7 +34,7 @@ def show_tube_masks(student):
         "3 of 12 places": (1, (4, 3, 4), 3, torch.Generator().manual_seed(0)),
         "10 of 16 places": (1, (6, 4, 4), 10, torch.Generator().manual_seed(0)),
     }
-    see = "bright: hidden, in columns without a gap; green: context. Which places is random, and may differ."
+    see = "the hidden tokens (bright) form columns without a gap, the context is green; which places is random."
     target_and_yours("tube_masks", student, spec_tube_masks, cases, as_map, see, limits=(0, 2))
 
 
@@ -50,16 +50,16 @@ def check_tubes(name, case, masks, batch, grid, hidden):
             fail(name, case, f"{what} that do not rise", "rising indices, none twice", "sort the last axis")
     for i, (seen, asked) in enumerate(zip(masks.context.tolist(), masks.targets[:, 0].tolist(), strict=True)):
         if set(seen) & set(asked):
-            hint = "the context is all that is in no tube"
+            hint = "the context is everything outside the tubes"
             fail(
                 name, case, f"clip {i}: context and targets share {sorted(set(seen) & set(asked))[:5]}", "nothing", hint
             )
         if len({token % places for token in asked}) != hidden:
-            hint = "a leak through time: the same places must be hidden at ALL times, so draw places, not tokens"
+            hint = "this leaks through time: the same places must be hidden at ALL times, so draw places, not tokens"
             shown = f"clip {i}: {len({token % places for token in asked})} places are hidden at some time"
             fail(name, case, shown, f"{hidden} places, hidden at all times", hint)
     if batch > 50 and (masks.targets == masks.targets[:1]).all():
-        fail(name, case, "the same tubes in every clip", "places drawn for each clip", "one permutation per clip")
+        fail(name, case, "the same tubes in every clip", "places drawn for each clip", "draw one permutation per clip")
     if batch > 50:
         share = torch.bincount(masks.targets.flatten() % places, minlength=places) / (batch * grid[0])
         if (share - hidden / places).abs().max() > 0.25:

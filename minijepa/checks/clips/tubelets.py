@@ -8,15 +8,15 @@ from minijepa.checks.values import normal
 
 
 def spec_tubelets(clips, o, p):
-    """Box by box, time first, then rows, then columns; in a box (C, o, p, p). [B, C, T, H, W] -> [B, N, C o p p]."""
+    """Tubelets in the order of time, rows, columns, each as (C, o, p, p). [B, C, T, H, W] -> [B, N, C o p p]."""
     b, c, t, h, w = clips.shape
-    boxes = []
+    found = []
     for start in range(0, t, o):
         for top in range(0, h, p):
             for left in range(0, w, p):
-                box = clips[:, :, start : start + o, top : top + p, left : left + p]
-                boxes.append(box.reshape(b, c * o * p * p))
-    return torch.stack(boxes, dim=1)
+                tubelet = clips[:, :, start : start + o, top : top + p, left : left + p]
+                found.append(tubelet.reshape(b, c * o * p * p))
+    return torch.stack(found, dim=1)
 
 
 CASES = [
@@ -34,21 +34,22 @@ def cut(clips, o, p):
 
 
 def ordered(x, o, p, *axes):
+    """Tubelets of x [B, C, T, H, W] with their axes in another order."""
     return cut(x, o, p).permute(*axes).reshape(x.shape[0], -1, x.shape[1] * o * p * p)
 
 
 MISTAKES = [
     (
         lambda x, o, p: x.reshape(x.shape[0], -1, x.shape[1] * o * p * p),
-        "`view` alone never makes boxes: give time, rows and columns two axes each, then permute",
+        "`view` alone never makes tubelets: give time, rows and columns two axes each, then permute",
     ),
     (
         lambda x, o, p: ordered(x, o, p, 0, 2, 3, 1, 4, 5, 6, 7),
-        "the tubelets are numbered place by place; time comes first, then rows, then columns",
+        "you number the tubelets place by place: time comes first, then rows, then columns",
     ),
     (
         lambda x, o, p: ordered(x, o, p, 0, 1, 3, 2, 4, 5, 6, 7),
-        "within one time the tubelets are numbered along the columns; it should be along the rows",
+        "within one time you number the tubelets along the columns: number them along the rows",
     ),
     (
         lambda x, o, p: ordered(x, o, p, 0, 1, 2, 3, 5, 4, 6, 7),
@@ -60,7 +61,7 @@ MISTAKES = [
     ),
 ]
 
-ADVICE = "cut boxes of o frames and p by p pixels, time first; flatten each as (C, o, p, p)"
+ADVICE = "cut tubelets of o frames and p by p pixels, time first, and flatten each as (C, o, p, p)"
 
 
 def show_tubelets(student):

@@ -1,4 +1,4 @@
-"""Assignment 05: measures that catch each kind of collapse, and VICReg's terms that hold it off."""
+"""Assignment 05: measures that detect each kind of collapse, and VICReg's terms that prevent it."""
 
 from minijepa.checks.collapse.content_share import content_share, show_content_share
 from minijepa.checks.collapse.covariance_term import covariance_term, show_covariance_term

@@ -1,6 +1,6 @@
 """Assignment 05, exercise 2: the fraction of the variance that differs between images."""
 
-from minijepa.checks.collapse.states import MORE, STATES, as_one
+from minijepa.checks.collapse.states import CASES, show_states
 from minijepa.checks.report import compare
 
 
@@ -18,6 +18,7 @@ def spec_content_share(tokens):
 
 
 def parts(x, dim=0):
+    """The variance over one axis of tokens [B, N, D], averaged, and that over images and places together."""
     within = x.var(dim=dim, correction=0).mean(dim=0).sum()
     return within, x.flatten(0, 1).var(dim=0, correction=0).sum()
 
@@ -25,7 +26,7 @@ def parts(x, dim=0):
 MISTAKES = [
     (
         lambda x: (1 - parts(x)[0] / parts(x)[1]).item(),
-        "this is the share of the POSITION: content is what differs between images at one place",
+        "this is the fraction due to POSITION: content is what differs between images at one place",
     ),
     (
         lambda x: (parts(x, 1)[0] / parts(x)[1]).item(),
@@ -33,27 +34,29 @@ MISTAKES = [
     ),
     (
         lambda x: (x.std(dim=0, correction=0).mean() / x.flatten(0, 1).std(dim=0, correction=0).mean()).item(),
-        "shares add up for variances, not for standard deviations",
+        "these are standard deviations: only variances add up to the total",
     ),
     (
         lambda x: (x.var(dim=0, correction=0).mean(0) / x.flatten(0, 1).var(dim=0, correction=0)).mean().item(),
-        "add up the variances over the features before you divide, or a dead feature counts like a lively one",
+        "add up the variances over the features before you divide, or a nearly constant feature counts as much",
     ),
     (
         lambda x: (x.var(dim=0).mean(dim=0).sum() / x.flatten(0, 1).var(dim=0).sum()).item(),
-        "correction=0 in both, or the shares of content and position do not add up to 1",
+        "use correction=0 in both variances, or the fractions of content and position do not add up to 1",
     ),
 ]
 
-ADVICE = "variance over images at one place, mean over places, sum over features; over the same of everything"
+ADVICE = "divide the variance over images at a place (mean over places, sum over features) by the total variance"
 
 
 def show_content_share(student):
     """Draw the measure for three states of the tokens: target and answer."""
-    see = "low for a positional collapse; after a complete one it is a share of next to nothing, and says nothing."
-    as_one(student, spec_content_share, "content_share", see)
+    see = (
+        "the measure is low for a positional collapse; after a complete one it divides noise by noise and says nothing."
+    )
+    show_states(student, spec_content_share, "content_share", see)
 
 
 def content_share(student):
     """Check exercise 2, `content_share(tokens)`. Raises CheckFailed."""
-    compare("content_share", student, spec_content_share, [*STATES.values(), *MORE], MISTAKES, ADVICE)
+    compare("content_share", student, spec_content_share, CASES, MISTAKES, ADVICE)

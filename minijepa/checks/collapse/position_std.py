@@ -1,11 +1,11 @@
 """Assignment 05, exercise 1: the standard deviation over images at a fixed position."""
 
-from minijepa.checks.collapse.states import MORE, STATES, as_one, std
+from minijepa.checks.collapse.states import CASES, show_states, std
 from minijepa.checks.report import compare
 
 
 def spec_position_std(tokens):
-    """Place by place and feature by feature: the deviation over the images; the mean of all. [B, N, D] -> float."""
+    """The mean over places and features of the standard deviation over the images. [B, N, D] -> float."""
     values = [std(tokens[:, n, d]) for n in range(tokens.shape[1]) for d in range(tokens.shape[2])]
     return float(sum(values) / len(values))
 
@@ -21,23 +21,31 @@ MISTAKES = [
     ),
     (
         lambda x: x.mean(dim=1).std(dim=0).mean().item(),
-        "you pool before you look: differences between images may cancel out. First the deviation, then the mean",
+        "you pool first, so that differences between images may cancel: first the standard deviation, then the mean",
     ),
-    (lambda x: x.std().item(), "one deviation over everything mixes places with images: dim=0 alone"),
+    (
+        lambda x: x.std().item(),
+        "one standard deviation over everything mixes places with images: take it over dim=0 alone",
+    ),
     (lambda x: x.flatten(0, 1).std(dim=0).mean().item(), "this mixes places with images: dim=0 alone, place by place"),
     (lambda x: x.var(dim=0).mean().item(), "this is the variance: take its root, the standard deviation"),
-    (lambda x: x.std(dim=0, correction=0).mean().item(), "divide by B - 1, as `std` does"),
+    (lambda x: x.std(dim=0, correction=0).mean().item(), "this divides by B: divide by B - 1, as `std` does"),
 ]
 
 
 def show_position_std(student):
     """Draw the measure for three states of the tokens, on one scale: target and answer."""
-    see = "low for both collapses, also where tokens differ from place to place."
-    as_one(student, spec_position_std, "position_std", see)
+    see = "the measure is low for both collapses, also for the one whose tokens differ from place to place."
+    show_states(student, spec_position_std, "position_std", see)
 
 
 def position_std(student):
     """Check exercise 1, `position_std(tokens)`. Raises CheckFailed."""
     compare(
-        "position_std", student, spec_position_std, [*STATES.values(), *MORE], MISTAKES, "std over dim=0, then mean"
+        "position_std",
+        student,
+        spec_position_std,
+        CASES,
+        MISTAKES,
+        "take the standard deviation over dim=0, then the mean",
     )

@@ -1,4 +1,4 @@
-"""Assignment 05: TODO."""
+"""Assignment 05: the tokens in three states, alive and collapsed, on which several measures are tried."""
 
 import torch
 
@@ -25,13 +25,13 @@ COMPLETE = torch.full((6, 4, 3), 0.5) + 0.001 * normal(6, 4, 3, seed=3)
 STATES = {"alive": (ALIVE,), "positional": (POSITIONAL,), "complete": (COMPLETE,)}
 
 
-MORE = [(normal(3, 5, 2, seed=4, dtype=torch.float64),), (2 * normal(2, 2, 4, seed=5),)]
+CASES = [*STATES.values(), (normal(3, 5, 2, seed=4, dtype=torch.float64),), (2 * normal(2, 2, 4, seed=5),)]
 
 
-def as_one(student, spec, name, see):
-    """Draw a measure of the three states, and of tokens on their way from a positional collapse to life."""
+def show_states(student, spec, name, see):
+    """Draw a measure of the three states, and of mixtures from the positional collapse to the living tokens."""
     states = [(words, case) for words, case in STATES.items()]
-    way = [(share, (share * ALIVE + (1 - share) * POSITIONAL,)) for share in (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)]
-    cases = {"three states": states, "from positional to alive": way}
-    labels = [("state", name), ("share that is alive", name)]
+    mixed = [(w, (w * ALIVE + (1 - w) * POSITIONAL,)) for w in (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    cases = {"three states": states, "from positional to alive": mixed}
+    labels = [("state", name), ("weight of the living tokens", name)]
     line_and_yours(name, student, spec, cases, labels, see)

@@ -9,7 +9,7 @@ from minijepa.checks.values import normal
 
 
 def spec_variance_term(z):
-    """Feature by feature: how far its deviation sqrt(Var + 1e-4) falls short of 1; the mean. [B, D] -> scalar."""
+    """The mean over the features of how far sqrt(variance + 1e-4) falls short of 1. [B, D] -> scalar."""
     short = [(1 - (std(z[:, d]) ** 2 + 1e-4) ** 0.5).clamp_min(0) for d in range(z.shape[1])]
     return sum(short) / len(short)
 
@@ -25,21 +25,28 @@ relu = torch.nn.functional.relu
 
 
 def deviation(z, dim=0):
+    """The standard deviation of z [B, D] along an axis, with 1e-4 added to the variance."""
     return (z.var(dim=dim) + 1e-4).sqrt()
 
 
 MISTAKES = [
-    (lambda z: relu(1 - deviation(z, 1)).mean(), "over the batch, dim=0: every feature must vary between images"),
+    (
+        lambda z: relu(1 - deviation(z, 1)).mean(),
+        "this is over the features: take it over the batch, dim=0, since every feature must vary between images",
+    ),
     (
         lambda z: relu(1 - (z.var(dim=0) + 1e-4)).mean(),
         "the hinge is on the standard deviation, not the variance, whose slope vanishes at 0",
     ),
-    (lambda z: relu(deviation(z) - 1).mean(), "the sign: it costs to be BELOW 1"),
-    (lambda z: (1 - deviation(z)).mean(), "without the hinge a large feature pays for a dead one: max(0, ...) each"),
-    (lambda z: relu(1 - deviation(z)).sum(), "the mean over the features, not the sum"),
+    (lambda z: relu(deviation(z) - 1).mean(), "the sign is wrong: only a standard deviation BELOW 1 costs"),
+    (
+        lambda z: (1 - deviation(z)).mean(),
+        "without the hinge a large feature offsets a constant one: take max(0, ...) of each",
+    ),
+    (lambda z: relu(1 - deviation(z)).sum(), "this is the sum over the features: take their mean"),
     (
         lambda z: relu(1 - deviation(z).mean()),
-        "first the hinge for each feature, then the mean: a large one must not pay for a dead one",
+        "apply the hinge to each feature, then take the mean: a large feature must not offset a constant one",
     ),
     (
         lambda z: relu(1 - z.std(dim=0)).mean(),
@@ -47,20 +54,20 @@ MISTAKES = [
     ),
 ]
 
-ADVICE = "max(0, 1 - sqrt(var + 1e-4)) for every feature, then the mean"
+ADVICE = "take max(0, 1 - sqrt(var + 1e-4)) of every feature, then the mean"
 
 
 def show_variance_term(student):
-    """Draw the term for features of growing deviation, all or one of two: target and answer."""
+    """Draw the term for features of growing standard deviation, both or one of two: target and answer."""
     z = normal(32, 2)
-    z = (z - z.mean(dim=0)) / z.std(dim=0)  # [32, 2], deviation 1
+    z = (z - z.mean(dim=0)) / z.std(dim=0)  # [32, 2], standard deviation 1
     sizes = [i / 4 for i in range(9)]
     cases = {
         "both features": [(s, (s * z,)) for s in sizes],
-        "the first; the second is dead": [(s, (s * z * torch.tensor([1.0, 0.0]),)) for s in sizes],
+        "the first; the second is constant": [(s, (s * z * torch.tensor([1.0, 0.0]),)) for s in sizes],
     }
-    see = "falls to 0 at deviation 1 and stays there; a dead feature costs its half whatever the other does."
-    line_and_yours("variance_term", student, spec_variance_term, cases, ("deviation", "variance term"), see)
+    see = "the term falls to 0 at 1 and stays there; a constant feature costs its half whatever the other does."
+    line_and_yours("variance_term", student, spec_variance_term, cases, ("standard deviation", "variance term"), see)
 
 
 def variance_term(student):

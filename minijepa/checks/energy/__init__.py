@@ -1,4 +1,4 @@
-"""Assignment 07: an energy, fair pairs to try it on, its AUROC, and the free energy of a latent variable."""
+"""Assignment 07: an energy, shuffled pairs to test it on, its AUROC, and the free energy of a latent variable."""
 
 from minijepa.checks.energy.auroc import auroc, show_auroc
 from minijepa.checks.energy.free_energy import free_energy, show_free_energy

@@ -8,7 +8,7 @@ from minijepa.checks.values import normal
 
 
 def spec_free_energy(answers, y):
-    """Image by image: the squared distance from y to each answer g(x, z); the smallest, and its z. ([B], int64 [B])."""
+    """The smallest squared distance from y [B, D] to one of the answers [B, K, D], and its z: two tensors [B]."""
     energies, best = [], []
     for options, truth in zip(answers, y, strict=True):
         distances = [((option - truth) ** 2).sum() for option in options]
@@ -28,26 +28,31 @@ CASES = [
 
 
 def distances(a, y):
+    """Squared distances [B, K] from each answer [B, K, D] to y [B, D]."""
     return (a - y[:, None]).square().sum(dim=2)
 
 
 def after(table, dim=1):
+    """The minimum along an axis and where it is, as a tuple."""
     return tuple(table.min(dim=dim))
 
 
 MISTAKES = [
     (
         lambda a, y: (distances(a, y).mean(dim=1), distances(a, y).argmin(dim=1)),
-        "this is the mean over z: then the best answer to a fork is the ditch between the roads. Take the minimum",
+        "this is the mean over z: then the best answer at a fork lies between the roads. Take the minimum",
     ),
     (lambda a, y: after(distances(a, y).neg()), "this is the worst z: the free energy is the MINIMUM over z"),
     (lambda a, y: tuple(distances(a, y).max(dim=1)), "this is the worst z: the free energy is the MINIMUM over z"),
-    (lambda a, y: after(distances(a, y).sqrt()), "the squared distance: drop the root"),
-    (lambda a, y: after((a - y[:, None]).square().mean(dim=2)), "the sum over the coordinates, not their mean"),
-    (lambda a, y: tuple(distances(a, y).min(dim=1))[::-1], "the energy comes first, then the z"),
+    (lambda a, y: after(distances(a, y).sqrt()), "this is the distance, not its square: drop the root"),
+    (
+        lambda a, y: after((a - y[:, None]).square().mean(dim=2)),
+        "this is the mean over the coordinates: take their sum",
+    ),
+    (lambda a, y: tuple(distances(a, y).min(dim=1))[::-1], "the two are swapped: the energy comes first, then the z"),
     (
         lambda a, y: ((a.mean(dim=1) - y).square().sum(dim=1), distances(a, y).argmin(dim=1)),
-        "this is the energy of the mean answer, the ditch between the roads: choose one answer, by its z",
+        "this is the energy of the mean answer, between the roads: choose one answer, by its z",
     ),
 ]
 
@@ -61,12 +66,17 @@ def show_free_energy(student):
     def both(answer, answers, y):
         return torch.cat([answer[0].view(25, 25), answer[1].view(25, 25).to(answer[0]) * 5], dim=1)
 
-    see = "left of each: two dark wells, one per road, and a ridge between them; right: which z was taken."
+    see = "the left half has two dark wells, one per road, with a ridge between them; the right half shows the z."
     target_and_yours("free_energy", student, spec_free_energy, {"energy | z": (roads, places)}, both, see)
 
 
 def free_energy(student):
     """Check exercise 4, `free_energy(answers, y)`. Raises CheckFailed."""
     compare(
-        "free_energy", student, spec_free_energy, CASES, MISTAKES, "squared distance to each answer, minimum over z"
+        "free_energy",
+        student,
+        spec_free_energy,
+        CASES,
+        MISTAKES,
+        "take the squared distance to each answer, and the minimum over z",
     )

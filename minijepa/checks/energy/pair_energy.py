@@ -26,12 +26,13 @@ huber = torch.nn.functional.smooth_l1_loss
 
 
 def each(p, t):
+    """Smooth L1 of each number, of the shape of p and t, [B, M, K_t, D]."""
     return huber(p, t, reduction="none")
 
 
 MISTAKES = [
-    (lambda p, t: huber(p, t), "one energy per IMAGE: averaged over the batch it is the loss, and ranks nothing"),
-    (lambda p, t: each(p, t).mean(dim=-1), "one number per image: average over blocks and patches too"),
+    (lambda p, t: huber(p, t), "this is the mean over the batch, which ranks nothing: return one energy per IMAGE"),
+    (lambda p, t: each(p, t).mean(dim=-1), "return one number per image: average over blocks and patches too"),
     (
         lambda p, t: each(p, t).flatten(1).sum(dim=1),
         "this is the sum: take the mean, so that it does not grow with the number of targets",
@@ -44,11 +45,11 @@ MISTAKES = [
     (lambda p, t: -each(p, t).flatten(1).mean(dim=1), "an energy is LOW where both fit: drop the minus"),
     (
         lambda p, t: huber(p.flatten(1).mean(dim=1), t.flatten(1).mean(dim=1), reduction="none"),
-        "first the cost of each difference, then the mean: errors of opposite sign must not cancel",
+        "take the cost of each difference first, then the mean: errors of opposite sign must not cancel",
     ),
 ]
 
-ADVICE = "smooth L1 of each number, mean over all but the batch"
+ADVICE = "take smooth L1 of each number, then the mean over all axes but the batch"
 
 
 def show_pair_energy(student):
@@ -59,7 +60,7 @@ def show_pair_energy(student):
         return right + offset * torch.tensor([1.0, 0.0]).view(2, 1, 1, 1), right
 
     cases = {"the first image": [(d, case(d)) for d in [i / 2 for i in range(-6, 7)]]}
-    see = "0 where both fit, a parabola near it, straight lines beyond 1; the second image has no part in it."
+    see = "the energy is 0 at d = 0, a parabola up to 1 and straight beyond; the second image must not matter."
     line_and_yours("pair_energy", student, spec_pair_energy, cases, ("d", "energy"), see, lambda e: e.flatten()[0])
 
 

@@ -8,7 +8,7 @@ from minijepa.checks.values import describe
 
 
 def spec_partners(count, generator):
-    """Shuffle, and shuffle again while anybody is its own partner. int64 [count]."""
+    """Shuffle, and shuffle again as long as an image is its own partner. int64 [count]."""
     order = torch.randperm(count, generator=generator)
     while any(int(partner) == image for image, partner in enumerate(order)):
         order = torch.randperm(count, generator=generator)
@@ -16,13 +16,13 @@ def spec_partners(count, generator):
 
 
 def show_partners(student):
-    """Draw who is whose partner, a row per image: target and answer."""
+    """Draw the partner of each image, a row per image: target and answer."""
 
     def as_map(answer, count, generator):
         return torch.zeros(count, count).scatter(1, answer[:, None], 1.0)
 
     cases = {f"{count} images": (count, torch.Generator().manual_seed(0)) for count in (6, 12)}
-    see = "one bright square in every row and every column, none on the diagonal. Which ones is random, and may differ."
+    see = "each row and each column has one bright square, never on the diagonal; where is random, and may differ."
     target_and_yours("partners", student, spec_partners, cases, as_map, see, limits=(0, 1))
 
 
@@ -30,7 +30,11 @@ def check_partners(name, case, got, count):
     """The contract of exercise 2 for one answer."""
     if not isinstance(got, torch.Tensor) or got.dtype != torch.int64 or got.shape != (count,):
         fail(
-            name, case, describe(got), f"an int64 tensor [{count}]", "one partner per image: torch.randperm is a start"
+            name,
+            case,
+            describe(got),
+            f"an int64 tensor [{count}]",
+            "return one partner per image: torch.randperm is a start",
         )
     rows = got.tolist()
     if sorted(rows) != list(range(count)):
@@ -38,7 +42,7 @@ def check_partners(name, case, got, count):
         fail(name, case, describe(got), f"a permutation of 0 to {count - 1}", hint)
     alone = [i for i, j in enumerate(rows) if i == j]
     if alone:
-        hint = "a plain permutation leaves some at their place: these are compatible pairs that count as shuffled"
+        hint = "a plain permutation leaves some images in place: these pairs are compatible, yet count as shuffled"
         fail(name, case, f"image {alone[0]} is its own partner", "never", hint)
 
 
@@ -62,6 +66,6 @@ def partners(student):
             missing = {(i, j) for i in range(count) for j in range(count) if i != j} if count <= 3 else set()
             missing -= {(i, j) for row in drawn for i, j in enumerate(row)}
             if missing:
-                hint = "every other image must have its chance to be the partner"
+                hint = "every other image must have a chance to be the partner"
                 fail(name, case, f"never the pairs {sorted(missing)[:3]}", "all pairs of different images", hint)
-    passed(name, "no image meets itself, each is used once, and all is random")
+    passed(name, "no image meets itself, each is used once, and the pairs are random")

@@ -7,7 +7,7 @@ from minijepa.checks.report import compare
 
 
 def spec_surprise_map(energies, targets, n):
-    """Patch by patch: the mean of the energies of all draws in which it was a target; NaN if it never was. [N]."""
+    """The mean energy of each patch over the draws in which it was a target, else NaN. Two [draws, K] -> [n]."""
     values = []
     for patch in range(n):
         hits = [float(e) for e, j in zip(energies.flatten(), targets.flatten(), strict=True) if j == patch]
@@ -31,19 +31,21 @@ CASES = [
 
 
 def sums(e, t, n):
+    """The energies of each patch added up, [n]."""
     return torch.zeros(n).scatter_add(0, t.flatten(), e.flatten())
 
 
 def counts(t, n):
+    """How often each patch was a target, [n]."""
     return torch.bincount(t.flatten(), minlength=n).float()
 
 
 MISTAKES = [
-    (sums, "this is the sum: patches that were asked for often look surprising. Divide by how often"),
+    (sums, "this is the sum, in which frequent targets look surprising: divide by how often each patch was a target"),
     (lambda e, t, n: sums(e, t, n) / len(e), "divide by how often THIS patch was a target, not by the number of draws"),
     (
         lambda e, t, n: sums(e, t, n) / counts(t, n).clamp(min=1),
-        "a patch that was never asked for is unknown, not unsurprising: NaN, not 0",
+        "a patch that was never a target is unknown, not unsurprising: return NaN there, not 0",
     ),
     (
         lambda e, t, n: torch.zeros(n).scatter(0, t.flatten(), e.flatten()),
@@ -55,7 +57,7 @@ MISTAKES = [
     ),
 ]
 
-ADVICE = "for each patch the mean over the draws in which it was a target"
+ADVICE = "take, for each patch, the mean over the draws in which it was a target"
 
 
 def show_surprise_map(student):

@@ -1,4 +1,4 @@
-"""Assignment 04: I-JEPA from its parts: teacher, targets, loss, and where gradients may flow."""
+"""Assignment 04: I-JEPA from its parts: target encoder, targets, loss, and where gradients may flow."""
 
 from minijepa.checks.ijepa.ema_update import ema_update, show_ema_update
 from minijepa.checks.ijepa.jepa_loss import jepa_loss, show_jepa_loss

@@ -8,7 +8,7 @@ from minijepa.checks.values import normal
 
 
 def spec_ema_update(teacher, student, momentum):
-    """Number by number: so much of the old teacher, the rest of the student. Returns a list of new tensors."""
+    """Number by number: momentum * teacher + (1 - momentum) * student. Returns a list of new tensors."""
     news = []
     for old, new in zip(teacher, student, strict=True):
         numbers = [momentum * a + (1 - momentum) * b for a, b in zip(old.flatten(), new.flatten(), strict=True)]
@@ -33,30 +33,22 @@ CASES = [
 MISTAKES = [
     (
         lambda t, s, m: spec_ema_update(s, t, m),
-        "the momentum is swapped: tau weighs the OLD teacher, 1 - tau the student, so the teacher moves slowly",
+        "the momentum is swapped: tau weights the OLD teacher, 1 - tau the student, so that the teacher moves slowly",
     ),
     (
         lambda t, s, m: [m * a + b for a, b in zip(t, s, strict=True)],
         "the weights must add up to 1: the student's part is 1 - tau",
     ),
-    (
-        lambda t, s, m: [a + m * (b - a) for a, b in zip(t, s, strict=True)],
-        "a + tau (b - a) goes the share tau towards the student: it should be 1 - tau",
-    ),
-    (lambda t, s, m: s, "this copies the student: a teacher that is the student at once makes collapse easy"),
+    (lambda t, s, m: s, "this copies the student: a teacher that equals the student at every step makes collapse easy"),
 ]
 
 ADVICE = "for every pair of tensors: momentum * teacher + (1 - momentum) * student"
-
-PARTS = ("encoder", "predictor", "teacher")
 
 
 def show_ema_update(student):
     """Draw a teacher after 40 updates towards a student that stays: target and answer."""
 
     def after(update):
-        """So many updates in a row, as one function."""
-
         def run(steps, momentum):
             teacher = [torch.zeros(1)]
             for _ in range(steps):

@@ -69,7 +69,7 @@ MISTAKES = [
     ),
     (
         lambda p, t, m: huber(p, gathered(t, m.targets), reduction="none").mean(dim=(1, 2, 3)),
-        "one number for the batch: take the mean over the images too",
+        "the loss is one number for the batch: take the mean over the images too",
     ),
 ]
 
@@ -88,10 +88,12 @@ def show_jepa_loss(student):
         "every number off by d": [(d, case(d)) for d in offsets],
         "the first block off by d": [(d, case(d * first)) for d in offsets],
     }
-    see = "0 where predictions are right, a parabola near it, straight lines beyond 1; half for half the blocks."
+    see = "the loss is 0 at d = 0, a parabola up to 1 and straight beyond; one block of two gives half of it."
     line_and_yours("jepa_loss", student, spec_jepa_loss, cases, ("d", "loss"), see)
 
 
 def jepa_loss(student):
     """Check exercise 4, `jepa_loss(prediction, all_targets, masks)`. Raises CheckFailed."""
-    compare("jepa_loss", student, spec_jepa_loss, CASES, MISTAKES, "pick the targets' tokens, smooth L1, mean of all")
+    compare(
+        "jepa_loss", student, spec_jepa_loss, CASES, MISTAKES, "pick the targets' tokens, then the mean of smooth L1"
+    )

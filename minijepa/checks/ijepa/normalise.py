@@ -28,6 +28,8 @@ CASES = [
 
 
 def over(dims, correction=0, eps=1e-5):
+    """A normalisation over other axes, with another divisor or constant."""
+
     def wrong(x):
         deviation = (x.var(dim=dims, keepdim=True, correction=correction) + eps).sqrt()
         return (x - x.mean(dim=dims, keepdim=True)) / deviation
@@ -36,9 +38,9 @@ def over(dims, correction=0, eps=1e-5):
 
 
 MISTAKES = [
-    (over(1), "you normalise over the tokens: that is over places. Each token is normalised over its own features"),
+    (over(1), "you normalise over the tokens of an image: normalise each token over its own features"),
     (over(0), "you normalise over the batch: LayerNorm looks at one token alone, dim=-1"),
-    (over((1, 2)), "one mean and variance per image: it should be one per token, dim=-1"),
+    (over((1, 2)), "you take one mean and variance per image: take them per token, dim=-1"),
     (over(-1, correction=1), "`var` and `std` divide by D - 1 unless told: correction=0"),
     (over(-1, eps=0.0), "add 1e-5 to the variance before the root, or a constant token becomes NaN"),
     (
@@ -56,4 +58,4 @@ def show_normalise(student):
 
 def normalise(student):
     """Check exercise 3, `normalise(tokens)`. Raises CheckFailed."""
-    compare("normalise", student, spec_normalise, CASES, MISTAKES, "mean and variance over the last axis")
+    compare("normalise", student, spec_normalise, CASES, MISTAKES, "take mean and variance over the last axis")

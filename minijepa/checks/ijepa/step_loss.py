@@ -5,7 +5,6 @@ import copy
 import torch
 
 from minijepa.checks.curves import line_and_yours
-from minijepa.checks.ijepa.ema_update import PARTS
 from minijepa.checks.ijepa.jepa_loss import spec_jepa_loss
 from minijepa.checks.ijepa.normalise import spec_normalise
 from minijepa.checks.report import CheckFailed, call, fail, passed, patience
@@ -45,8 +44,11 @@ def watch(module):
     return calls
 
 
+PARTS = ("encoder", "predictor", "teacher")
+
+
 def show_step_loss(student):
-    """Draw the loss of five batches, and how long the gradient is in each part: target and answer."""
+    """Draw the loss of five batches, and the norm of the gradient in each component: target and answer."""
 
     def of_batch(step):
         return lambda seed: step(*small_parts(seed))
@@ -65,23 +67,23 @@ def show_step_loss(student):
 
     cases = {
         "loss of five batches": [(str(seed + 1), (seed,)) for seed in range(5)],
-        "length of the gradient": [(part, (part,)) for part in PARTS],
+        "norm of the gradient": [(part, (part,)) for part in PARTS],
     }
     see = "the encoder and the predictor have a gradient, the teacher has none."
-    labels = [("batch", "loss"), ("part", "length")]
+    labels = [("batch", "loss"), ("component", "norm")]
     line_and_yours("step_loss", both(student), both(spec_step_loss), cases, labels, see)
 
 
 def check_views(name, case, seen, shown, masks):
-    """Who saw what: calls of the encoder and of the teacher. masks: context [B, K_c], targets [B, M, K_t]."""
+    """Check the recorded calls of encoder and teacher. masks: context [B, K_c], targets [B, M, K_t]."""
     if not shown:
-        hint = "the targets come from the teacher, the slow copy, not from the encoder that is trained"
+        hint = "the targets come from the target encoder, `teacher`, not from the encoder that is trained"
         fail(name, case, "the teacher was never called", "teacher(x)", hint)
     if any(kept(one) is not None for one in shown):
         hint = "the teacher sees the WHOLE image; the mask is applied to its output"
         fail(name, case, "the teacher was given `keep`", "teacher(x)", hint)
     if not seen or not all(kept(one) is not None and torch.equal(kept(one), masks.context) for one in seen):
-        hint = "the context encoder sees masks.context alone, or it is shown the answer: encoder(x, keep=masks.context)"
+        hint = "the context encoder sees masks.context alone, or it sees the answer: encoder(x, keep=masks.context)"
         fail(name, case, "the encoder saw other patches than the context", "masks.context", hint)
 
 
@@ -102,11 +104,11 @@ def check_loss(name, case, loss, right, encoder, teacher, wanted):
         hint = "the context was detached: the gradient must reach the encoder through the predictor"
         fail(name, case, "no gradient reaches the encoder", "one does", hint)
     if (loss - right).abs() > 1e-4 * (1 + right.abs()):
-        hint = "normalise the teacher's tokens, then smooth L1 at the targets, then the mean of all"
+        hint = "normalise the teacher's tokens, then take the mean of smooth L1 at the targets"
         fail(name, case, f"loss {loss.item():.4f}", f"loss {right.item():.4f}", hint)
     for p, grad in zip(encoder.parameters(), wanted, strict=True):
         if p.grad is None or not torch.allclose(p.grad, grad, rtol=1e-3, atol=1e-5):
-            hint = "the loss is right and its gradient is not: is something detached on the encoder's way?"
+            hint = "the loss is right but its gradient is not: is something between encoder and loss detached?"
             fail(name, case, "another gradient in the encoder", "that of the specification", hint)
 
 
@@ -136,4 +138,4 @@ def step_loss(student):
                 raise
             check_views(name, case, seen, shown, masks)
             check_loss(name, case, loss, right, encoder, teacher, wanted)
-    passed(name, "loss, gradients and what each part is shown")
+    passed(name, "the loss, its gradients, and what each component sees")

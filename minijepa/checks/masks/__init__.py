@@ -1,4 +1,4 @@
-"""Assignment 03: blocks of patches, and masks that always end, reach every patch and leak nothing."""
+"""Assignment 03: blocks of patches, and a mask sampler that always ends, reaches every patch and leaks nothing."""
 
 from minijepa.checks.masks.block_indices import block_indices, show_block_indices
 from minijepa.checks.masks.block_masks import block_masks, show_block_masks

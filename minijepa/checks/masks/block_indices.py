@@ -28,19 +28,19 @@ def patches(top, left, height, width, step, extra=0):
 MISTAKES = [
     (
         lambda t, le, h, w, g: patches(t, le, h, w, g[0]),
-        "one row further means `columns` patches further, not `rows`: the two differ where the grid is no square",
+        "one row further means `columns` patches further, not `rows`: the two differ where the grid is not square",
     ),
     (
         lambda t, le, h, w, g: patches(t, le, h, w, g[1], extra=1),
-        "one row and column too many: `range` and `arange` leave out their end, so it is top + height",
+        "this has one row and column too many: `range` and `arange` leave out their end, so it is top + height",
     ),
     (
         lambda t, le, h, w, g: patches(t, le, h, w, g[1]).view(h, w).T.flatten(),
-        "the right patches in the order of the columns: the order is row by row, so the indices rise",
+        "these are the right patches in the order of the columns: list them row by row, so that the indices rise",
     ),
     (
         lambda t, le, h, w, g: patches(t, le, h, w, g[1]).view(h, w),
-        "one index after the other, [height * width]: flatten the block",
+        "the result is one list of indices, [height * width]: flatten the block",
     ),
     (
         lambda t, le, h, w, g: patches(le, t, h, w, g[1]),

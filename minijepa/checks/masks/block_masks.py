@@ -17,7 +17,7 @@ def draw_masks(answer, batch, grid, *rest):
 
 
 def show_block_masks(student):
-    """Draw one mask of the package and one of the student's for two settings: alike in kind, not in place."""
+    """Draw one mask of the package and one of the student's for two settings: of the same kind, at other places."""
     from minijepa.masking.blocks import place_blocks
 
     def one_target(batch, grid, n_targets, size, context_keep, generator):
@@ -32,7 +32,9 @@ def show_block_masks(student):
         "one target of 4 by 4": case(1, (8, 8), 1, (4, 4), 20),
         "three targets of 2 by 3": case(1, (8, 8), 3, (2, 3), 20),
     }
-    see = "dark: in neither; blue: context; green: a target; yellow: in two targets. Places are random, so they differ."
+    see = (
+        "context patches are blue, targets green, patches in two targets yellow; the places are random and may differ."
+    )
     target_and_yours("block_masks", student, one_target, cases, draw_masks, see, limits=(0, 3))
 
 
@@ -59,7 +61,7 @@ def check_masks(name, student, setting):
     for what, index in (("context", masks.context), ("targets", masks.targets)):
         if index.min() < 0 or index.max() >= n:
             shown = f"{what} from {int(index.min())} to {int(index.max())}"
-            fail(name, case, shown, f"0 to {n - 1}", "a block hangs over the edge: where may it start?")
+            fail(name, case, shown, f"0 to {n - 1}", "a block extends over the edge of the grid: where may it start?")
         if (index.diff(dim=-1) <= 0).any():
             fail(name, case, f"{what} that do not rise", "rising indices, none twice", "sort the last axis")
     places = {}
@@ -74,7 +76,7 @@ def check_masks(name, student, setting):
             places[(top, left)] = places.get((top, left), 0) + 1
         seen, asked = set(masks.context[i].tolist()), {j for block in blocks for j in block}
         if seen & asked:
-            hint = "the answer leaks: take ALL target blocks out of what the context is drawn from"
+            hint = "the answer leaks: remove ALL target blocks from the patches that the context is drawn from"
             fail(name, case, f"image {i}: context and targets share {sorted(seen & asked)}", "nothing shared", hint)
     check_spread(name, case, masks, setting, places)
     check_generator(name, case, run, lambda masks: torch.cat([masks.context.flatten(), masks.targets.flatten()]))
@@ -106,18 +108,21 @@ def check_spread(name, case, masks, setting, places):
     if free_rank:
         first, last = sum(free_rank[::2]) / len(free_rank[::2]), sum(free_rank[1::2]) / len(free_rank[1::2])
         if abs(first - last) > 0.3:
-            hint = "shorten contexts at random: cutting a sorted list takes away one end of the image"
+            hint = "truncate contexts at random: cutting a sorted list removes one end of the image"
             shown = f"the first free patch is kept in {first:.0%} of the images, the last in {last:.0%}"
             fail(name, case, shown, "about equally often", hint)
 
 
 def block_masks(student):
     """Check exercise 4, `block_masks(batch, grid, n_targets, size, context_keep, generator)`. Raises CheckFailed."""
-    name, hint = "block_masks", "does every loop end? An image whose targets spread too far needs another way out"
+    name, hint = (
+        "block_masks",
+        "does every loop end? An image whose targets leave too few patches needs another way out",
+    )
     settings = [
         (250, (8, 8), 4, (3, 4), 12),
         (250, (5, 9), 2, (2, 3), 20),
-        (150, (8, 8), 4, (4, 4), 40),  # four targets apart leave 0 to 48 patches: most images need room made
+        (150, (8, 8), 4, (4, 4), 40),  # four separate targets leave too few patches in most images
         (2, (2, 2), 1, (1, 1), 3),
     ]
     with patience(name, hint):
@@ -129,8 +134,14 @@ def block_masks(student):
         except ValueError:
             pass
         except Exception as error:
-            fail(name, in_words(case), f"{type(error).__name__}: {error}", "a ValueError", "say what cannot be met")
+            fail(
+                name,
+                in_words(case),
+                f"{type(error).__name__}: {error}",
+                "a ValueError",
+                "raise a ValueError that says what cannot be met",
+            )
         else:
             hint = "a block of 9 leaves 7 of 16 patches, 8 are wanted: raise a ValueError before you draw anything"
             fail(name, in_words(case), "an answer", "a ValueError", hint)
-    passed(name, f"the contract holds in {len(settings)} settings, and the impossible is refused")
+    passed(name, f"the contract holds in {len(settings)} settings, and impossible requests raise a ValueError")

@@ -27,20 +27,20 @@ CASES = [
 
 
 def split_size(grid, scale, aspect):
-    """Each side on its own, so that neither makes up for what the grid cuts from the other."""
+    """Each side from the aspect alone, so that neither compensates where the grid limits the other."""
     area = scale * grid[0] * grid[1]
     height, width = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
     return max(1, min(grid[0], height)), max(1, min(grid[1], width))
 
 
 def unfitted_size(grid, scale, aspect):
-    """The size without a thought for the grid."""
+    """The size without the limits of the grid."""
     height = round((scale * grid[0] * grid[1] * aspect) ** 0.5)
     return height, round(scale * grid[0] * grid[1] / height)
 
 
 def floored_size(grid, scale, aspect):
-    """The size by cutting off in place of rounding."""
+    """The size with `int` in place of `round`."""
     area = scale * grid[0] * grid[1]
     height = max(1, min(grid[0], int((area * aspect) ** 0.5)))
     return height, max(1, min(grid[1], int(area / height)))
@@ -53,15 +53,15 @@ MISTAKES = [
     ),
     (
         split_size,
-        "take the width from the area and the height that you really got: where the grid cuts one side, the other "
-        "grows, and the share of the patches stays",
+        "take the width from the area and the height that you really got: where the grid limits one side, the other "
+        "grows, and the fraction of the patches stays",
     ),
     (floored_size, "`int` cuts off: 3.9 becomes 3 and blocks get too small; use `round`"),
     (
         lambda g, s, a: spec_block_size(g, s / g[1], a),
-        "`scale` is a share of all patches, not of a side: the area is scale * rows * columns",
+        "`scale` is a fraction of all patches, not of a side: the area is scale * rows * columns",
     ),
-    (unfitted_size, "a block may not be larger than the grid, nor have a side of 0"),
+    (unfitted_size, "this block is larger than the grid or has a side of 0: keep each side within 1 and the grid's"),
 ]
 
 ADVICE = "h is sqrt(area * aspect), rounded and kept within 1..rows; then w is area / h, rounded and kept as well"

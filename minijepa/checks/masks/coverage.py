@@ -44,24 +44,24 @@ MISTAKES = [
     ),
     (
         lambda m, g: counted(m, g, m.targets.shape[0] * m.targets.shape[1]),
-        "a share of the images, so divide by their number B, not by the B * M target blocks",
+        "coverage is a fraction of the images: divide by their number B, not by the B * M target blocks",
     ),
     (
         lambda m, g: tuple(c * len(m.context) for c in spec_coverage(m, g)),
-        "these are counts: divide by the number of images to get shares",
+        "these are counts: divide by the number of images",
     ),
     (
         lambda m, g: tuple(c.flatten().view(g[1], g[0]).T.contiguous() for c in spec_coverage(m, g)),
         "patches are numbered along the rows: view(rows, columns)",
     ),
-    (lambda m, g: spec_coverage(m, g)[::-1], "the context comes first, then the targets"),
+    (lambda m, g: spec_coverage(m, g)[::-1], "the two maps are swapped: the context comes first, then the targets"),
 ]
 
-ADVICE = "of all images, which share has this patch in its context, and which in at least one target?"
+ADVICE = "count, for each patch, the fraction of images that have it in the context, and in at least one target"
 
 
 def show_coverage(student):
-    """Draw the coverage of some masks, context beside targets: target and answer."""
+    """Draw the coverage of some masks, context next to targets: target and answer."""
     cases = {"7 images on 4 by 4": CASES[1], "20 images on 5 by 3": CASES[2]}
     target_and_yours(
         "coverage", student, spec_coverage, cases, lambda answer, masks, grid: torch.cat(list(answer), dim=1)

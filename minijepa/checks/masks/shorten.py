@@ -8,7 +8,7 @@ from minijepa.checks.report import call, fail, passed, patience
 
 
 def spec_shorten(contexts, generator):
-    """Context by context: throw patches away, one at a time, until all are as long as the shortest. int64 [B, K]."""
+    """Context by context: remove random patches, one at a time, down to the length of the shortest. int64 [B, K]."""
     shortest, rows = min(len(context) for context in contexts), []
     for context in contexts:
         left = context.tolist()
@@ -19,7 +19,7 @@ def spec_shorten(contexts, generator):
 
 
 def show_shorten(student):
-    """Draw 8 shortened contexts, and the mean of 400, for contexts of 20 patches cut to 10: target and answer."""
+    """Draw 8 truncated contexts, and the mean of 400, from 20 patches to 10: target and answer."""
     contexts = [torch.arange(0, 20, 2)] + [torch.arange(20)] * 400
 
     def as_map(answer, contexts, generator):
@@ -30,7 +30,7 @@ def show_shorten(student):
         "8 images, a row each": (contexts[:9], torch.Generator().manual_seed(0)),
         "mean of 400 images": (contexts, torch.Generator().manual_seed(0)),
     }
-    see = "left nothing shows, since the choice is random; right every patch should be kept about equally often."
+    see = "the left map is random and may differ; in the right one all patches are about equally bright."
     target_and_yours("shorten", student, spec_shorten, cases, as_map, see, limits=(0, 1))
 
 
@@ -59,15 +59,15 @@ def shorten(student):
             if row != sorted(row):
                 fail(name, case, f"image {i}: {row}", "rising indices", "sort each row after the choice")
         if (got[1:] == long[:10]).all():
-            hint = "you keep the beginning of each list, which is the top of the image: contexts get top-heavy"
+            hint = "you keep the beginning of each list, which is the top of the image: contexts become top-heavy"
             fail(name, case, "the first 10 of 20, for every image", "10 random ones", hint)
         if (got[1:] == got[1]).all():
-            hint = "the same choice for every image: draw one permutation per image"
+            hint = "every image has the same choice: draw one permutation per image"
             fail(name, case, "one choice for 399 images", "a choice per image", hint)
         share = torch.bincount(got[1:].flatten(), minlength=21)[1:] / 399  # each is kept in half of the images
         if (share - 0.5).abs().max() > 0.12:
             hint = "every patch of a context must have the same chance: permute the whole list, then keep the first K"
-            shown = f"kept in a share of {share.min():.2f} to {share.max():.2f} of the images"
+            shown = f"each patch kept in {share.min():.0%} to {share.max():.0%} of the images"
             fail(name, case, shown, "each of 20 patches in about half of them", hint)
         check_generator(name, case, run)
-    passed(name, "400 contexts are of one length, level and random")
+    passed(name, "400 contexts have one length, and each patch the same chance")

@@ -1,4 +1,4 @@
-"""Assignment 06: a probe done right: no leak from the test set, a fair choice of settings, an honest margin."""
+"""Assignment 06: a sound probe: no leak from the test set, a fair choice of settings, a margin with its error."""
 
 from minijepa.checks.probes.choose import choose, show_choose
 from minijepa.checks.probes.group_split import group_split, show_group_split

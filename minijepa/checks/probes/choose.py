@@ -8,7 +8,7 @@ from minijepa.checks.values import describe, normal
 
 
 def spec_choose(settings, score):
-    """Setting by setting on the validation set; the best of them, once, on the test set. (setting, accuracy)."""
+    """The setting that is best on the validation set, and its accuracy on the test set, which is asked for once."""
     best, highest = None, -math.inf
     for setting in settings:
         accuracy = score(setting, "validation")
@@ -18,7 +18,7 @@ def spec_choose(settings, score):
 
 
 def experiment(seed):
-    """A `score(setting, on)` for settings 0 to 7, equally good but for chance: no more than luck can be chosen."""
+    """A `score(setting, on)` for settings 0 to 7 that differ by chance alone."""
     table = {"validation": 0.5 + 0.05 * normal(8, seed=seed), "test": 0.5 + 0.05 * normal(8, seed=seed + 100)}
     return lambda setting, on: float(table[on][setting])
 
@@ -26,7 +26,7 @@ def experiment(seed):
 def show_choose(student):
     """Draw the accuracy that is reported in ten experiments of eight settings each: target and answer."""
     cases = {"ten experiments": [(str(number), (list(range(8)), experiment(number))) for number in range(1, 11)]}
-    see = "who looks for the best on the TEST set reports more than there is: crosses above the rings."
+    see = "crosses above the rings show a choice made on the TEST set, which reports too high an accuracy."
     labels = ("experiment", "reported accuracy")
     line_and_yours("choose", student, spec_choose, cases, labels, see, number=lambda answer: answer[1])
 
@@ -52,13 +52,13 @@ def choose(student):
         hint = "the setting was chosen on the TEST set: choose on the validation set, then look at the test set once"
         fail(name, case, describe(got), "(0.1, 0.43)", hint)
     if got == (0.1, 0.47):
-        hint = "this is the score on the validation set, on which you chose: it is too good. Report the test score"
+        hint = "this is the score on the validation set, on which you chose: it is too high. Report the test score"
         fail(name, case, describe(got), "(0.1, 0.43)", hint)
     if got == (10.0, 0.35):
         fail(name, case, describe(got), "(0.1, 0.43)", "this is the worst setting: a high score is good")
     if got != (0.1, 0.43):
-        fail(name, case, describe(got), "(0.1, 0.43)", "return (setting, its test score)")
+        fail(name, case, describe(got), "(0.1, 0.43)", "return the pair (setting, its test score)")
     if looks != [0.1]:
-        hint = "each look at the test set is a chance to choose by it: ask for 'test' once, at the end"
+        hint = "each look at the test set is a chance to choose by it: ask for the test score once, at the end"
         fail(name, case, f"{len(looks)} looks at the test set", "one", hint)
     passed(name, "chosen on validation, and one look at the test set")

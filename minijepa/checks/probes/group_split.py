@@ -8,7 +8,7 @@ from minijepa.checks.values import describe
 
 
 def spec_group_split(groups, share, generator):
-    """Draw one group after another until enough are held out; then go through the images. Two int64 tensors."""
+    """Draw one group after another until enough are held out, then sort the images. groups: [N]. Two int64 tensors."""
     names, out = sorted(set(groups.tolist())), set()
     for _ in range(max(1, round(share * len(names)))):
         left = [name for name in names if name not in out]
@@ -30,7 +30,7 @@ def show_group_split(student):
         "share 0.25": (groups, 0.25, torch.Generator().manual_seed(0)),
         "share 0.5": (groups, 0.5, torch.Generator().manual_seed(1)),
     }
-    see = "a row is a photograph: it is held out (bright) as a whole or not at all. Which ones is random."
+    see = "each row is a photograph, held out (bright) as a whole or not at all; which ones is random."
     target_and_yours("group_split", student, spec_group_split, cases, as_map, see, limits=(0, 1))
 
 
@@ -41,20 +41,20 @@ def check_split(name, case, got, groups):
     train, heldout = got
     both = torch.cat([train, heldout])
     if both.dtype != torch.int64:
-        fail(name, case, f"{both.dtype}", "torch.int64", "indices, not masks: `mask.nonzero().flatten()`")
+        fail(name, case, f"{both.dtype}", "torch.int64", "return indices, not masks: `mask.nonzero().flatten()`")
     if not torch.equal(both.sort().values, torch.arange(len(groups))):
-        hint = "every image is in exactly one set"
+        hint = "every image must be in exactly one set"
         fail(name, case, f"{len(both)} indices", f"each of 0 to {len(groups) - 1} once", hint)
     if not torch.equal(train, train.sort().values) or not torch.equal(heldout, heldout.sort().values):
-        fail(name, case, "indices that do not rise", "rising indices", "sort both")
+        fail(name, case, "indices that do not rise", "rising indices", "sort both tensors")
     shared = set(groups[train].tolist()) & set(groups[heldout].tolist())
     if shared:
-        hint = "a leak: images of one group are nearly alike. Draw GROUPS, and take all images of each"
+        hint = "this is a leak, since images of one group are nearly alike: draw GROUPS, and take all images of each"
         fail(name, case, f"group {min(shared)} is in both sets", "each group in one set only", hint)
     count = len(groups.unique())
     wanted = max(1, round(0.25 * count))
     if len(groups[heldout].unique()) != wanted:
-        hint = "the share is one of the groups: max(1, round(share * number of groups))"
+        hint = "`share` is a fraction of the groups: max(1, round(share * number of groups))"
         fail(name, case, f"{len(groups[heldout].unique())} of {count} groups held out", f"{wanted}", hint)
 
 
@@ -80,4 +80,4 @@ def group_split(student):
             if not torch.equal(two[0][1], two[1][1]):
                 hint = "give `generator=generator` to torch.randperm"
                 fail(name, case, "two splits from one seed", "the same split from the same seed", hint)
-    passed(name, "whole groups, disjoint, complete and random")
+    passed(name, "the sets hold whole groups, are disjoint, complete and random")

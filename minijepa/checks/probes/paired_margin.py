@@ -10,7 +10,7 @@ from minijepa.checks.values import normal
 
 
 def spec_paired_margin(ours, theirs):
-    """Seed by seed the difference; its mean, and its standard error: deviation (n - 1) over the root of n. Floats."""
+    """The mean difference over n seeds, and its standard error: standard deviation (n - 1) over sqrt(n). Two floats."""
     gaps = [float(a) - float(b) for a, b in zip(ours, theirs, strict=True)]
     mean = sum(gaps) / len(gaps)
     variance = sum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1)
@@ -26,35 +26,36 @@ CASES = [
 
 
 def gaps(a, b):
+    """The differences [n], in float64."""
     return (a - b).double()
 
 
 MISTAKES = [
     (
         lambda a, b: (gaps(a, b).mean().item(), ((a.double().var() + b.double().var()) / len(a)).sqrt().item()),
-        "the seeds are paired: take the deviation of the DIFFERENCES. Easy seeds are easy for both",
+        "the seeds are paired: take the standard deviation of the DIFFERENCES, since easy seeds are easy for both",
     ),
     (
         lambda a, b: (gaps(a, b).mean().item(), gaps(a, b).std().item()),
-        "this is the deviation of one difference: the mean of n has it over sqrt(n)",
+        "this is the standard deviation of one difference: that of the mean of n is smaller by sqrt(n)",
     ),
     (lambda a, b: (gaps(a, b).mean().item(), gaps(a, b).std().item() / len(a)), "divide by the ROOT of n"),
     (
         lambda a, b: (gaps(a, b).mean().item(), gaps(a, b).std(correction=0).item() / len(a) ** 0.5),
-        "with few seeds it matters: the variance divides by n - 1",
+        "the variance divides by n - 1, which matters with few seeds",
     ),
-    (lambda a, b: (gaps(b, a).mean().item(), spec_paired_margin(a, b)[1]), "the sign: ours minus theirs"),
+    (lambda a, b: (gaps(b, a).mean().item(), spec_paired_margin(a, b)[1]), "the sign is wrong: take ours minus theirs"),
     (
         lambda a, b: (gaps(a, b).max().item(), spec_paired_margin(a, b)[1]),
-        "the mean over the seeds, not the best of them",
+        "this is the best of the seeds: take their mean",
     ),
 ]
 
-ADVICE = "differences seed by seed; their mean, and their standard deviation (n - 1) over sqrt(n)"
+ADVICE = "take the differences seed by seed; return their mean, and their standard deviation (n - 1) over sqrt(n)"
 
 
 def show_paired_margin(student):
-    """Draw the mean difference and its error for 2 to 10 seeds: target and answer."""
+    """Draw the mean difference and its standard error for 2 to 10 seeds: target and answer."""
     level = 0.1 * normal(10)  # what makes a seed easy or hard, for both
     ours, theirs = 0.6 + level + 0.02 * normal(10, seed=1), 0.55 + level + 0.02 * normal(10, seed=2)
 
@@ -65,7 +66,7 @@ def show_paired_margin(student):
         words: [(n, (index, ours[:n], theirs[:n])) for n in range(2, 11)]
         for index, words in enumerate(("mean difference", "its standard error"))
     }
-    see = "with two or three seeds the error itself is a matter of luck, and may come out far too small."
+    see = "with two or three seeds the standard error itself is uncertain, and may come out far too small."
     labels = [("seeds", "difference"), ("seeds", "error")]
     line_and_yours("paired_margin", part(student), part(spec_paired_margin), cases, labels, see)
 

@@ -8,7 +8,7 @@ from minijepa.checks.values import normal
 
 
 def spec_standardise(train, test):
-    """Feature by feature: minus the training mean, over the training deviation; a constant one becomes 0.
+    """Feature by feature: subtract the training mean, divide by the training standard deviation; a constant becomes 0.
 
     train: [N, D], test: [M, D]. Returns both, of the same shapes.
     """
@@ -22,7 +22,7 @@ def spec_standardise(train, test):
 
 
 def features(n, m, d, seed, constant=False):
-    """Training features [n, d] and test features [m, d], which lie elsewhere; one feature may be constant."""
+    """Training features [n, d] and test features [m, d], of another mean and scale; one feature may be constant."""
     scale = torch.arange(1.0, d + 1)
     train, test = scale * normal(n, d, seed=seed) + 3, 2 * scale * normal(m, d, seed=seed + 1) + 5
     if constant:
@@ -38,6 +38,7 @@ CASES = [
 
 
 def by(train, test, source, correction=0):
+    """Both sets, [N, D] and [M, D], standardised by the statistics of a third."""
     mean, deviation = source.mean(dim=0), source.std(dim=0, correction=correction)
     deviation = torch.where(deviation > 0, deviation, 1.0)
     return (train - mean) / deviation, (test - mean) / deviation
@@ -46,30 +47,30 @@ def by(train, test, source, correction=0):
 MISTAKES = [
     (
         lambda a, b: (by(a, b, a)[0], by(a, b, b)[1]),
-        "the test set is standardised by its own mean and deviation: use those of the TRAINING set for both",
+        "the test set is standardised by its own statistics: use those of the TRAINING set for both",
     ),
     (
         lambda a, b: by(a, b, torch.cat([a, b])),
-        "mean and deviation come from both sets together, so the test set leaks: use the TRAINING set alone",
+        "the statistics come from both sets together, so the test set leaks: use the TRAINING set alone",
     ),
-    (lambda a, b: by(a, b, b), "mean and deviation come from the test set: use the TRAINING set"),
+    (lambda a, b: by(a, b, b), "mean and standard deviation come from the test set: use the TRAINING set"),
     (
         lambda a, b: (by(a.T, a.T, a.T)[0].T, by(b.T, b.T, b.T)[0].T),
-        "each image is standardised by itself: it should be each feature, over the images",
+        "each image is standardised by itself: standardise each feature, over the images",
     ),
-    (lambda a, b: by(a, b, a, correction=1), "divide by the number of images: correction=0"),
+    (lambda a, b: by(a, b, a, correction=1), "this divides by N - 1: divide by the number of images, correction=0"),
     (lambda a, b: (by(a, b, a)[0], b), "the test features must go through the same map as the training features"),
     (
         lambda a, b: tuple((x - a.mean(dim=0)) / a.std(dim=0, correction=0) for x in (a, b)),
-        "a feature that never varies has deviation 0: divide by 1 there, so that it becomes 0 and not NaN",
+        "a feature that never varies has standard deviation 0: divide by 1 there, so that it becomes 0 and not NaN",
     ),
 ]
 
-ADVICE = "mean and deviation of each feature over the training set, applied to both sets"
+ADVICE = "take mean and standard deviation of each feature over the training set, and apply them to both sets"
 
 
 def show_standardise(student):
-    """Draw training and test features, one under the other, after the map: target and answer."""
+    """Draw the standardised training and test features, one under the other: target and answer."""
 
     def one_map(answer, train, test):
         return torch.cat(list(answer))

@@ -1,4 +1,4 @@
-"""Assignment 09: what must stay the same when a batch is cut into pieces or shared out to several workers."""
+"""Assignment 09: what must stay the same when a batch is split into microbatches or over several workers."""
 
 from minijepa.checks.scale.accumulate import accumulate, show_accumulate
 from minijepa.checks.scale.all_reduce import all_reduce, play, show_all_reduce

@@ -8,7 +8,7 @@ from minijepa.checks.values import normal
 
 
 def spec_accumulate(gradients, sizes):
-    """Each piece counts as often as it has images: the mean over all images. A tensor like the gradients."""
+    """The mean over all images: a microbatch counts as often as it has images. A tensor like the gradients."""
     images = []
     for gradient, size in zip(gradients, sizes, strict=True):
         images += [gradient] * size
@@ -25,36 +25,44 @@ CASES = [
 MISTAKES = [
     (
         lambda g, n: sum(g) / len(g),
-        "the plain mean over the pieces: a short last piece would count as much as a full one. Weigh by size",
+        "this is the plain mean, in which a small microbatch counts as much as a full one: weight each by its size",
     ),
-    (lambda g, n: sum(g), "the sum of the pieces' gradients is that many times too large: it is a mean over images"),
+    (
+        lambda g, n: sum(g),
+        "this is the sum, which grows with the number of microbatches: the gradient is a mean over images",
+    ),
     (
         lambda g, n: sum(a * k for a, k in zip(g, n, strict=True)),
         "divide by the number of all images: the loss is their mean",
     ),
     (
         lambda g, n: sum(a * k for a, k in zip(g, n, strict=True)) / len(g),
-        "divide by the number of images, not of pieces",
+        "divide by the number of images, not of microbatches",
     ),
     (
         lambda g, n: sum(a / k for a, k in zip(g, n, strict=True)),
         "each gradient is a mean already: multiply by its size",
     ),
-    (lambda g, n: g[-1], "this is the last piece alone: the others were overwritten"),
+    (lambda g, n: g[-1], "this is the last microbatch alone: the others were overwritten"),
 ]
 
 
 def show_accumulate(student):
-    """Draw the gradient of two pieces, 1 and 4, by the size of the second: target and answer."""
+    """Draw the gradient of two microbatches, 1 and 4, by the size of the second: target and answer."""
     pieces = [torch.tensor(1.0), torch.tensor(4.0)]
-    cases = {f"first piece: {n} images": [(k, (pieces, [n, k])) for k in range(1, 9)] for n in (8, 2)}
-    see = "the smaller the last piece, the less it counts: with one image next to eight hardly at all."
-    labels = ("images in the second piece", "gradient")
+    cases = {f"first microbatch: {n} images": [(k, (pieces, [n, k])) for k in range(1, 9)] for n in (8, 2)}
+    see = "the smaller the last microbatch, the less it counts; with one image next to eight it hardly counts at all."
+    labels = ("images in the second microbatch", "gradient")
     line_and_yours("accumulate", student, spec_accumulate, cases, labels, see)
 
 
 def accumulate(student):
     """Check exercise 1, `accumulate(gradients, sizes)`. Raises CheckFailed."""
     compare(
-        "accumulate", student, spec_accumulate, CASES, MISTAKES, "sum of size times gradient, over the sum of sizes"
+        "accumulate",
+        student,
+        spec_accumulate,
+        CASES,
+        MISTAKES,
+        "divide the sum of size times gradient by the sum of sizes",
     )

@@ -9,7 +9,7 @@ from minijepa.checks.values import describe, difference, normal
 
 
 def spec_all_reduce(first, second):
-    """Number by number the mean of both workers, and each gets it. Lists of tensors -> [list, list], all new."""
+    """The mean of both workers, number by number, once for each of them. Lists of tensors -> [list, list], all new."""
     means = []
     for a, b in zip(first, second, strict=True):
         numbers = [(x + y) / 2 for x, y in zip(a.flatten(), b.flatten(), strict=True)]
@@ -25,23 +25,25 @@ CASES = [
 
 
 def add(a, b):
+    """The sums of two lists of tensors."""
     return [x + y for x, y in zip(a, b, strict=True)]
 
 
 def mean(a, b):
+    """The means of two lists of tensors."""
     return [x / 2 for x in add(a, b)]
 
 
 MISTAKES = [
     (
         lambda a, b: [add(a, b)] * 2,
-        "this is the sum: with two workers every step would be twice as long. Take the mean",
+        "this is the sum: with two workers every step would be twice as large. Take the mean",
     ),
     (lambda a, b: [mean(a, b), b], "only worker 0 has the mean: BOTH must get it, or their weights drift apart"),
     (lambda a, b: [a, mean(a, b)], "only worker 1 has the mean: BOTH must get it, or their weights drift apart"),
-    (lambda a, b: [a, b], "each worker returns its own: nothing has come from the other"),
+    (lambda a, b: [a, b], "each worker returns its own gradients: nothing has come from the other"),
     (lambda a, b: [b, a], "each worker returns what the other sent: the mean needs both"),
-    (lambda a, b: [a, a], "this copies worker 0: a broadcast, which throws away what the other saw"),
+    (lambda a, b: [a, a], "this copies worker 0: it is a broadcast, which discards the other's gradients"),
     (
         lambda a, b: [[x / len(a) for x in add(a, b)]] * 2,
         "divide by the number of workers, 2, not by the number of parameters",
@@ -50,7 +52,7 @@ MISTAKES = [
     (lambda a, b: [mean(a, b)[:1]] * 2, "this is the first parameter alone: go through the whole list"),
 ]
 
-ADVICE = "for each parameter: send yours, receive the other's, and return half of their sum"
+ADVICE = "for each parameter, send your gradient, receive the other's, and return half of their sum"
 
 
 def play(student, first, second):
@@ -59,7 +61,7 @@ def play(student, first, second):
 
 
 def show_all_reduce(student):
-    """Draw the numbers that two workers have afterwards, a row per worker: target and answer."""
+    """Draw the numbers that two workers have at the end, a row per worker: target and answer."""
 
     def both(first, second):
         return play(student, first, second)
@@ -68,12 +70,12 @@ def show_all_reduce(student):
         return torch.stack([torch.cat([tensor.flatten() for tensor in worker]) for worker in answer])
 
     cases = {"two parameters, 9 numbers": CASES[1], "three parameters, 6 numbers": CASES[2]}
-    see = "a row per worker: both rows of a map are equal, since both workers have the mean."
+    see = "each row is a worker, and both rows of a map are equal, since both workers have the mean."
     target_and_yours("all_reduce", both, spec_all_reduce, cases, as_map, see)
 
 
 def all_reduce(student):
-    """Check exercise 2, `all_reduce(gradients, rank, send, receive)`, in play and in two processes. CheckFailed."""
+    """Check exercise 2, `all_reduce(gradients, rank, send, receive)`, also in two processes. Raises CheckFailed."""
     name, gradients = "all_reduce", CASES[1]
 
     def both(first, second):

@@ -20,23 +20,24 @@ CASES += [(99, 100, 10, 2.0), (100, 100, 10, 2.0)]
 
 
 def cosine(progress):
+    """Half a cosine, from 1 at 0 to 0 at 1."""
     return (1 + math.cos(math.pi * progress)) / 2
 
 
 MISTAKES = [
     (
         lambda s, n, w, p: p * s / w if s < w else p * cosine(s / n),
-        "the cosine begins AFTER the warm-up: progress is (step - warmup) / (steps - warmup), or there is a jump",
+        "the cosine begins AFTER the warm-up: progress is (step - warmup) / (steps - warmup), or the rate jumps",
     ),
     (
         lambda s, n, w, p: p * s / w if s < w else p * cosine((s - w) / n),
-        "it must reach 0 at the last step: divide by steps - warmup",
+        "the rate must reach 0 at the last step: divide by steps - warmup",
     ),
     (lambda s, n, w, p: p * cosine(s / n), "the warm-up is missing: for step < warmup it is peak * step / warmup"),
-    (lambda s, n, w, p: p * min(1.0, s / w), "it never falls: after the warm-up comes half a cosine"),
+    (lambda s, n, w, p: p * min(1.0, s / w), "the rate never falls: half a cosine follows the warm-up"),
     (
         lambda s, n, w, p: p * s / w if s < w else p * (1 - (s - w) / (n - w)),
-        "this falls in a straight line: it should be half a cosine",
+        "the rate falls in a straight line: it should follow half a cosine",
     ),
     (
         lambda s, n, w, p: p * s / w if s < w else p * math.cos(math.pi * (s - w) / (n - w)),
@@ -48,7 +49,7 @@ MISTAKES = [
     ),
 ]
 
-ADVICE = "peak * step / warmup, then peak * (1 + cos(pi * progress)) / 2"
+ADVICE = "the rate is peak * step / warmup, then peak * (1 + cos(pi * progress)) / 2"
 
 
 def show_learning_rate(student):
@@ -58,7 +59,7 @@ def show_learning_rate(student):
         f"100 steps, {warmup} of warm-up": [(step, (step, 100, warmup, 0.5)) for step in range(0, 101, 5)]
         for warmup in (10, 50)
     }
-    see = "up in a straight line, then down along half a cosine, without a jump."
+    see = "the rate rises in a straight line and falls along half a cosine, without a jump."
     line_and_yours("learning_rate", student, spec_learning_rate, cases, ("step", "learning rate"), see)
 
 

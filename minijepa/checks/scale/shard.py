@@ -7,12 +7,12 @@ from minijepa.checks.report import compare
 
 
 def spec_shard(order, worker, workers):
-    """Deal the images out like cards, one to each in turn; stop when not all can get one more. int64 [N // workers]."""
-    hands = [[] for _ in range(workers)]
+    """Deal the images out in turn, one to each worker; stop when not all can get one more. int64 [N // workers]."""
+    shards = [[] for _ in range(workers)]
     rounds = len(order) // workers
     for i in range(rounds * workers):
-        hands[i % workers].append(int(order[i]))
-    return torch.tensor(hands[worker], dtype=torch.int64)
+        shards[i % workers].append(int(order[i]))
+    return torch.tensor(shards[worker], dtype=torch.int64)
 
 
 CASES = [
@@ -26,26 +26,26 @@ CASES = [
 MISTAKES = [
     (
         lambda o, i, n: o[i::n],
-        "the hands are of unequal length: a worker with one image more waits for ever. Drop the rest",
+        "the shards have unequal lengths, and a worker with one image more waits forever: drop the rest",
     ),
     (
         lambda o, i, n: o[i * (len(o) // n) : (i + 1) * (len(o) // n)],
-        "you cut the order into stretches: deal it out in turn, order[worker], order[worker + workers], ...",
+        "you cut the order into blocks: deal it out in turn, order[worker], order[worker + workers], ...",
     ),
-    (lambda o, i, n: o[: len(o) // n], "every worker gets the same images: start at its own number"),
-    (lambda o, i, n: o, "every worker gets all images: share them out"),
+    (lambda o, i, n: o[: len(o) // n], "every worker gets the same images: start at the worker's own number"),
+    (lambda o, i, n: o, "every worker gets all images: give each a part"),
     (
         lambda o, i, n: torch.arange(len(o) // n) * n + i,
-        "these are places in `order`: take the images that stand there",
+        "these are positions in `order`: return the images at these positions",
     ),
     (lambda o, i, n: o[i + 1 :: n][: len(o) // n], "workers are counted from 0"),
 ]
 
 
 def show_shard(student):
-    """Draw who gets which of the images, a row per worker: target and answer."""
+    """Draw which worker gets which of the images, a row per worker: target and answer."""
 
-    def hands(deal):
+    def by_worker(deal):
         def table(order, workers):
             rows = torch.zeros(workers, len(order))
             for worker in range(workers):
@@ -56,10 +56,12 @@ def show_shard(student):
 
     order = torch.randperm(11, generator=torch.Generator().manual_seed(2))
     cases = {"11 images, 3 workers": (order, 3), "11 images, 2 workers": (order, 2)}
-    see = "from left to right in the order of the deal: one to each in turn; what does not divide, nobody gets."
-    target_and_yours("shard", hands(student), hands(spec_shard), cases, see=see, limits=(0, 1))
+    see = "the images, from left to right, go to each worker in turn; no worker gets the rest that does not divide."
+    target_and_yours("shard", by_worker(student), by_worker(spec_shard), cases, see=see, limits=(0, 1))
 
 
 def shard(student):
     """Check exercise 3, `shard(order, worker, workers)`. Raises CheckFailed."""
-    compare("shard", student, spec_shard, CASES, MISTAKES, "cut off what does not divide, then every workers-th image")
+    compare(
+        "shard", student, spec_shard, CASES, MISTAKES, "drop what does not divide, then take every workers-th image"
+    )

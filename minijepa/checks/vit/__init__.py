@@ -1,4 +1,4 @@
-"""Assignment 02: patches, positions and attention, each by the slowest way that is obviously right."""
+"""Assignment 02: patches, positions and attention, the parts of a Vision Transformer."""
 
 from minijepa.checks.vit.attention import attention, show_attention
 from minijepa.checks.vit.embed_kept import embed_kept, show_embed_kept

@@ -10,7 +10,10 @@ from minijepa.checks.values import normal
 
 
 def spec_attention(q, k, v):
-    """Query by query: weights exp(q . k_j / sqrt(d)), shared out to sum 1; the mean of the values under them."""
+    """Query by query: weights exp(q . k_j / sqrt(d)), normalised to sum 1, and the mean of the values under them.
+
+    q: [..., N, d]; k, v: [..., M, d]. Returns [..., N, d].
+    """
     result = torch.zeros(*q.shape[:-1], v.shape[-1], dtype=v.dtype)
     for place in torch.cartesian_prod(*(torch.arange(n) for n in q.shape[:-2])).view(-1, q.ndim - 2).tolist():
         for i in range(q.shape[-2]):
@@ -32,13 +35,14 @@ CASES += [three(2, 3, 8, seed=9, dtype=torch.float64)]
 
 
 def weigh(scale, dim=-1):
+    """Attention with another factor on the scores, or with the softmax along another axis."""
     return lambda q, k, v: (q @ k.mT * scale(q)).softmax(dim=dim) @ v
 
 
 MISTAKES = [
     (
         weigh(lambda q: q.shape[-1] ** -0.5, dim=-2),
-        "the softmax is over the wrong axis: for each query the weights of all KEYS sum to 1, dim=-1",
+        "the softmax is over the wrong axis: the weights of all KEYS must sum to 1 for each query, dim=-1",
     ),
     (weigh(lambda q: q.shape[-1] ** -0.5, dim=1), "the softmax is over the wrong axis: over the keys, dim=-1"),
     (weigh(lambda q: q.shape[-1] ** -0.5, dim=0), "the softmax is over the wrong axis: over the keys, dim=-1"),
@@ -52,7 +56,7 @@ MISTAKES = [
     ),
 ]
 
-ADVICE = "softmax over the keys of q k^T / sqrt(d), times v"
+ADVICE = "take the softmax over the keys of q k^T / sqrt(d), times v"
 
 
 def show_attention(student):

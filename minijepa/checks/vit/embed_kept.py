@@ -8,7 +8,7 @@ from minijepa.checks.values import normal
 
 
 def spec_embed_kept(tokens, positions, keep):
-    """Kept patch by kept patch: its token plus the position it really has. [B, K, D]."""
+    """Kept patch by kept patch: its token plus its own position. [B, N, D], [N, D], [B, K] -> [B, K, D]."""
     rows = []
     for b in range(tokens.shape[0]):
         rows.append(torch.stack([tokens[b, j] + positions[j] for j in keep[b].tolist()]))
@@ -25,6 +25,7 @@ CASES = [kept_case(1, 4, 2, 3, 3), kept_case(3, 9, 4, 5, 10), kept_case(2, 6, 6,
 
 
 def picked(tokens, keep):
+    """The kept tokens: [B, N, D], [B, K] -> [B, K, D]."""
     return tokens.gather(1, keep.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
@@ -34,11 +35,14 @@ MISTAKES = [
         "these are the positions of the first K patches: each kept token needs its own, positions[keep]",
     ),
     (lambda t, p, k: picked(t, k), "the positions are missing: without them attention cannot tell places apart"),
-    (lambda t, p, k: (t + p)[:, k[0]], "the choice of the first image for all: each image has its own row of `keep`"),
+    (
+        lambda t, p, k: (t + p)[:, k[0]],
+        "you use the choice of the first image for all: each image has its own row of `keep`",
+    ),
     (lambda t, p, k: (t + p)[:, : k.shape[1]], "you keep the first K patches: pick those that `keep` names"),
     (
         lambda t, p, k: (t + p) * torch.zeros(t.shape[:2]).scatter(1, k, 1.0).unsqueeze(-1),
-        "hidden patches must be gone, not zero: only so does the encoder save their cost",
+        "hidden patches must be removed, not set to zero: only then does the encoder save their cost",
     ),
 ]
 

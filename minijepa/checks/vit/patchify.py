@@ -41,11 +41,11 @@ MISTAKES = [
     ),
     (
         lambda x, p: cut(x, p).transpose(1, 2).reshape(x.shape[0], -1, x.shape[1] * p * p),
-        "the patches are numbered along the columns; it should be along the rows",
+        "you number the patches along the columns: number them along the rows",
     ),
     (
         lambda x, p: cut(x, p).transpose(4, 5).reshape(x.shape[0], -1, x.shape[1] * p * p),
-        "each patch is transposed: within it, row by row",
+        "each patch is transposed: list its pixels row by row",
     ),
     (lambda x, p: cut(x, p).flatten(1, 2), "one vector per patch: flatten channel, row and column into one axis"),
 ]
@@ -58,4 +58,6 @@ def show_patchify(student):
 
 def patchify(student):
     """Check exercise 1, `patchify(images, p)`. Raises CheckFailed."""
-    compare("patchify", student, spec_patchify, CASES, MISTAKES, "cut squares row by row, flatten each as (C, p, p)")
+    compare(
+        "patchify", student, spec_patchify, CASES, MISTAKES, "cut squares row by row, and flatten each as (C, p, p)"
+    )

@@ -27,26 +27,26 @@ CASES = [
 
 
 def interleaved(x, d):
+    """Sine and cosine of each frequency next to each other. x: [N]."""
     table = spec_sincos(x, d)
     return torch.stack([table[:, : d // 2], table[:, d // 2 :]], dim=2).flatten(1)
 
 
 def powers(x, d, k):
+    """The table with other exponents k, [d / 2]. x: [N]."""
     angles = x.double()[:, None] * 10_000.0 ** (-k / (d // 2))
     return torch.cat([angles.sin(), angles.cos()], dim=1).float()
 
 
-def other_base(x, d):
-    angles = x.double()[:, None] * 100.0 ** (-torch.arange(d // 2) / (d // 2))
-    return torch.cat([angles.sin(), angles.cos()], dim=1).float()
-
-
 MISTAKES = [
-    (interleaved, "all sines first, then all cosines; you alternate them, as the 2017 paper does"),
-    (lambda x, d: spec_sincos(x, d).roll(d // 2, dims=1), "the sines come first, then the cosines"),
+    (
+        interleaved,
+        "you alternate sines and cosines, as arXiv:1706.03762 does: here all sines come first, then all cosines",
+    ),
+    (lambda x, d: spec_sincos(x, d).roll(d // 2, dims=1), "the cosines come first in your table: put the sines first"),
     (
         lambda x, d: powers(x, d, torch.arange(d // 2) / 2),
-        "the exponent is -k / K with K = dim / 2: divide by the number of frequencies, not by dim",
+        "the exponent is -k / K with K = dim / 2 and base 10000: divide by the number of frequencies, not by dim",
     ),
     (
         lambda x, d: powers(x, d, torch.arange(d // 2) * 2),
@@ -57,10 +57,9 @@ MISTAKES = [
         "the exponent is negative: frequencies fall from 1 to nearly 1/10000",
     ),
     (lambda x, d: powers(x, d, torch.arange(1, d // 2 + 1)), "k starts at 0: the first frequency is 1"),
-    (other_base, "the base of the frequencies is 10000"),
 ]
 
-ADVICE = "angles = positions[:, None] * 10000 ** (-k / K); then the sines beside the cosines"
+ADVICE = "angles = positions[:, None] * 10000 ** (-k / K); then the sines, followed by the cosines"
 
 
 def show_sincos(student):

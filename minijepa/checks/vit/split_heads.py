@@ -8,7 +8,7 @@ from minijepa.checks.values import normal
 
 
 def spec_split_heads(x, heads):
-    """Head h of token n gets the h-th stretch of its features. [B, N, D] -> [B, heads, N, D / heads]."""
+    """Head h of token n gets the h-th run of D / heads features. [B, N, D] -> [B, heads, N, D / heads]."""
     size = x.shape[2] // heads
     return torch.stack([x[:, :, h * size : (h + 1) * size] for h in range(heads)], dim=1)
 
@@ -23,16 +23,16 @@ CASES = [
 MISTAKES = [
     (
         lambda x, h: x.view(x.shape[0], h, x.shape[1], -1),
-        "the shape is right, the numbers are not: view as [B, N, heads, D / heads] first, then swap two axes",
+        "the shape is right but the numbers are not: view as [B, N, heads, D / heads] first, then swap two axes",
     ),
     (
         lambda x, h: x.view(*x.shape[:2], -1, h).permute(0, 3, 1, 2),
-        "each head takes a stretch of neighbouring features; yours takes every heads-th feature",
+        "each head takes a run of neighbouring features; yours takes every heads-th feature",
     ),
     (lambda x, h: x.view(*x.shape[:2], h, -1), "the heads come before the tokens: swap axes 1 and 2"),
 ]
 
-ADVICE = "[B, N, D] -> [B, N, heads, D / heads] -> [B, heads, N, D / heads]"
+ADVICE = "reshape [B, N, D] -> [B, N, heads, D / heads], then swap to [B, heads, N, D / heads]"
 
 
 def show_split_heads(student):
