@@ -1,4 +1,4 @@
-"""Planted mistakes that no table of wrong functions holds, by assignment: (exercise, right, wrong, words of the hint)."""
+"""Planted mistakes that no table of wrong functions holds: (exercise, right, wrong, words of the hint)."""
 
 MUTANTS = {
     "02_vision_transformer": [
