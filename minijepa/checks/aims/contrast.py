@@ -46,6 +46,8 @@ MISTAKES = [
     ),
 ]
 
+ADVICE = "the contrast is F(gap) minus the mean of F over the roads"
+
 
 def show_contrast(student):
     """Draw the contrast between the gap at 0 and the roads at -1 and 1, for the answers -s and s: target and answer."""
@@ -61,6 +63,4 @@ def show_contrast(student):
 
 def contrast(student):
     """Check exercise 3, `contrast(answers, gap, roads)`. Raises CheckFailed."""
-    compare(
-        "contrast", student, spec_contrast, CASES, MISTAKES, "the contrast is F(gap) minus the mean of F over the roads"
-    )
+    compare("contrast", student, spec_contrast, CASES, MISTAKES, ADVICE)

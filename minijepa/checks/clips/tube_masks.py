@@ -3,10 +3,9 @@
 import torch
 
 from minijepa.checks.clips.tube_indices import spec_tube_indices
-from minijepa.checks.contract import check_generator, check_index_tensor
+from minijepa.checks.contract import check_generator, check_index_tensor, check_rising, masks_from
 from minijepa.checks.picture import target_and_yours
-from minijepa.checks.report import call, fail, passed, patience
-from minijepa.checks.values import describe
+from minijepa.checks.report import fail, passed, patience
 from minijepa.masking.sampling import Masks
 
 
@@ -46,14 +45,12 @@ def check_tubes(name, case, masks, batch, grid, hidden):
         ("context", masks.context, (batch, grid[0] * (places - hidden))),
     ):
         check_index_tensor(name, f"{case}.{what}", index, shape)
-        if (index.diff(dim=-1) <= 0).any():
-            fail(name, case, f"{what} that do not rise", "rising indices, none twice", "sort the last axis")
+        check_rising(name, case, what, index)
     for i, (seen, asked) in enumerate(zip(masks.context.tolist(), masks.targets[:, 0].tolist(), strict=True)):
-        if set(seen) & set(asked):
+        shared = sorted(set(seen) & set(asked))[:5]
+        if shared:
             hint = "the context is everything outside the tubes"
-            fail(
-                name, case, f"clip {i}: context and targets share {sorted(set(seen) & set(asked))[:5]}", "nothing", hint
-            )
+            fail(name, case, f"clip {i}: context and targets share {shared}", "nothing shared", hint)
         if len({token % places for token in asked}) != hidden:
             hint = "this leaks through time: the same places must be hidden at ALL times, so draw places, not tokens"
             shown = f"clip {i}: {len({token % places for token in asked})} places are hidden at some time"
@@ -64,13 +61,8 @@ def check_tubes(name, case, masks, batch, grid, hidden):
         share = torch.bincount(masks.targets.flatten() % places, minlength=places) / (batch * grid[0])
         if (share - hidden / places).abs().max() > 0.25:
             hint = "every place must have the same chance to be hidden"
-            fail(
-                name,
-                case,
-                f"hidden in {share.min():.0%} to {share.max():.0%} of the clips",
-                f"{hidden / places:.0%}",
-                hint,
-            )
+            shown = f"hidden in {share.min():.0%} to {share.max():.0%} of the clips"
+            fail(name, case, shown, f"{hidden / places:.0%}", hint)
 
 
 def tube_masks(student):
@@ -81,10 +73,7 @@ def tube_masks(student):
             case = f"tube_masks({batch}, {grid}, hidden={hidden}, generator)"
 
             def run(seed, setting=(batch, grid, hidden), case=case):
-                masks = call(name, student, (*setting, torch.Generator().manual_seed(seed)), case)
-                if not isinstance(masks, Masks):
-                    fail(name, case, describe(masks), "Masks", "return Masks(context, targets)")
-                return masks
+                return masks_from(name, student, setting, seed, case)
 
             check_tubes(name, case, run(0), batch, grid, hidden)
             check_generator(name, case, run, lambda masks: masks.context)

@@ -51,9 +51,7 @@ ADVICE = "divide the variance over images at a place (mean over places, sum over
 
 def show_content_share(student):
     """Draw the measure for three states of the tokens: target and answer."""
-    see = (
-        "the measure is low for a positional collapse; after a complete one it divides noise by noise and says nothing."
-    )
+    see = "the measure is low for a positional collapse; after a complete one it divides noise by noise."
     show_states(student, spec_content_share, "content_share", see)
 
 

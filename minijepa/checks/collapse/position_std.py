@@ -32,6 +32,8 @@ MISTAKES = [
     (lambda x: x.std(dim=0, correction=0).mean().item(), "this divides by B: divide by B - 1, as `std` does"),
 ]
 
+ADVICE = "take the standard deviation over dim=0, then the mean"
+
 
 def show_position_std(student):
     """Draw the measure for three states of the tokens, on one scale: target and answer."""
@@ -41,11 +43,4 @@ def show_position_std(student):
 
 def position_std(student):
     """Check exercise 1, `position_std(tokens)`. Raises CheckFailed."""
-    compare(
-        "position_std",
-        student,
-        spec_position_std,
-        CASES,
-        MISTAKES,
-        "take the standard deviation over dim=0, then the mean",
-    )
+    compare("position_std", student, spec_position_std, CASES, MISTAKES, ADVICE)

@@ -56,6 +56,8 @@ MISTAKES = [
     ),
 ]
 
+ADVICE = "take the squared distance to each answer, and the minimum over z"
+
 
 def show_free_energy(student):
     """Draw the free energy around a fork, where the answers are (-1, 0) and (1, 0): target and answer."""
@@ -72,11 +74,4 @@ def show_free_energy(student):
 
 def free_energy(student):
     """Check exercise 4, `free_energy(answers, y)`. Raises CheckFailed."""
-    compare(
-        "free_energy",
-        student,
-        spec_free_energy,
-        CASES,
-        MISTAKES,
-        "take the squared distance to each answer, and the minimum over z",
-    )
+    compare("free_energy", student, spec_free_energy, CASES, MISTAKES, ADVICE)

@@ -73,6 +73,8 @@ MISTAKES = [
     ),
 ]
 
+ADVICE = "pick the targets' tokens, then take the mean of smooth L1"
+
 
 def show_jepa_loss(student):
     """Draw the loss of predictions that are off by d everywhere, and in one block of two: target and answer."""
@@ -94,6 +96,4 @@ def show_jepa_loss(student):
 
 def jepa_loss(student):
     """Check exercise 4, `jepa_loss(prediction, all_targets, masks)`. Raises CheckFailed."""
-    compare(
-        "jepa_loss", student, spec_jepa_loss, CASES, MISTAKES, "pick the targets' tokens, then the mean of smooth L1"
-    )
+    compare("jepa_loss", student, spec_jepa_loss, CASES, MISTAKES, ADVICE)

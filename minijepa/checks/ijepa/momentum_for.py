@@ -15,6 +15,8 @@ def spec_momentum_for(steps):
     return (low + high) / 2
 
 
+CASES = [(1,), (2,), (10,), (40,), (173,), (2000,)]
+
 MISTAKES = [
     (lambda n: 1 - 1 / n, "1 - 1/steps leaves 1/e, about 37 %, after `steps` updates: the half-life asks for 50 %"),
     (lambda n: math.log(2) / n, "this is nearly 1 - tau: the fraction lost in one step, not the fraction that stays"),
@@ -24,8 +26,6 @@ MISTAKES = [
         "the half is not lost evenly: each step removes a fixed fraction of the rest, tau^steps = 1/2",
     ),
 ]
-
-CASES = [(1,), (2,), (10,), (40,), (173,), (2000,)]
 
 
 def show_momentum_for(student):

@@ -90,9 +90,7 @@ def check_views(name, case, seen, shown, masks):
 def check_loss(name, case, loss, right, encoder, teacher, wanted):
     """The value of the loss, where its gradient goes, and where it must not go."""
     if not isinstance(loss, torch.Tensor) or loss.ndim:
-        fail(
-            name, case, describe(loss), "the loss, a scalar tensor", "is there a `return`, and a mean over everything?"
-        )
+        fail(name, case, describe(loss), "a scalar tensor", "is there a `return`, and a mean over everything?")
     if not loss.requires_grad:
         hint = "the loss has no gradient at all: only the teacher belongs under torch.no_grad()"
         fail(name, case, "loss.requires_grad is False", "True", hint)

@@ -2,11 +2,10 @@
 
 import torch
 
-from minijepa.checks.contract import check_generator, check_index_tensor
+from minijepa.checks.contract import check_generator, check_index_tensor, check_rising, masks_from
 from minijepa.checks.masks.block_indices import spec_block_indices
 from minijepa.checks.picture import target_and_yours
-from minijepa.checks.report import call, fail, passed, patience
-from minijepa.checks.values import describe
+from minijepa.checks.report import fail, passed, patience
 from minijepa.masking.sampling import Masks
 
 
@@ -32,9 +31,7 @@ def show_block_masks(student):
         "one target of 4 by 4": case(1, (8, 8), 1, (4, 4), 20),
         "three targets of 2 by 3": case(1, (8, 8), 3, (2, 3), 20),
     }
-    see = (
-        "context patches are blue, targets green, patches in two targets yellow; the places are random and may differ."
-    )
+    see = "context patches are blue, targets green, overlaps yellow; the places are random and may differ."
     target_and_yours("block_masks", student, one_target, cases, draw_masks, see, limits=(0, 3))
 
 
@@ -50,10 +47,7 @@ def check_masks(name, student, setting):
     case, n = in_words(setting), grid[0] * grid[1]
 
     def run(seed):
-        masks = call(name, student, (*setting, torch.Generator().manual_seed(seed)), case)
-        if not isinstance(masks, Masks):
-            fail(name, case, describe(masks), "Masks", "return Masks(context, targets)")
-        return masks
+        return masks_from(name, student, setting, seed, case)
 
     masks = run(0)
     check_index_tensor(name, case + ".context", masks.context, (batch, context_keep))
@@ -62,16 +56,13 @@ def check_masks(name, student, setting):
         if index.min() < 0 or index.max() >= n:
             shown = f"{what} from {int(index.min())} to {int(index.max())}"
             fail(name, case, shown, f"0 to {n - 1}", "a block extends over the edge of the grid: where may it start?")
-        if (index.diff(dim=-1) <= 0).any():
-            fail(name, case, f"{what} that do not rise", "rising indices, none twice", "sort the last axis")
+        check_rising(name, case, what, index)
     places = {}
     for i, blocks in enumerate(masks.targets.tolist()):
         for block in blocks:
             top, left = divmod(block[0], grid[1])
             if block != spec_block_indices(top, left, *size, grid).tolist():
-                hint = (
-                    "row r of the block starts r * columns further; is the width smaller than what is left of the row?"
-                )
+                hint = "row r of the block starts r * columns further, and the block must fit into the grid"
                 fail(name, case, f"image {i}: target {block}", f"a rectangle of {size[0]} by {size[1]} patches", hint)
             places[(top, left)] = places.get((top, left), 0) + 1
         seen, asked = set(masks.context[i].tolist()), {j for block in blocks for j in block}
@@ -115,16 +106,14 @@ def check_spread(name, case, masks, setting, places):
 
 def block_masks(student):
     """Check exercise 4, `block_masks(batch, grid, n_targets, size, context_keep, generator)`. Raises CheckFailed."""
-    name, hint = (
-        "block_masks",
-        "does every loop end? An image whose targets leave too few patches needs another way out",
-    )
+    name = "block_masks"
     settings = [
         (250, (8, 8), 4, (3, 4), 12),
         (250, (5, 9), 2, (2, 3), 20),
         (150, (8, 8), 4, (4, 4), 40),  # four separate targets leave too few patches in most images
         (2, (2, 2), 1, (1, 1), 3),
     ]
+    hint = "does every loop end? An image whose targets leave too few patches needs another way out"
     with patience(name, hint):
         for setting in settings:
             check_masks(name, student, setting)
@@ -134,13 +123,8 @@ def block_masks(student):
         except ValueError:
             pass
         except Exception as error:
-            fail(
-                name,
-                in_words(case),
-                f"{type(error).__name__}: {error}",
-                "a ValueError",
-                "raise a ValueError that says what cannot be met",
-            )
+            hint = "raise a ValueError that says what cannot be met"
+            fail(name, in_words(case), f"{type(error).__name__}: {error}", "a ValueError", hint)
         else:
             hint = "a block of 9 leaves 7 of 16 patches, 8 are wanted: raise a ValueError before you draw anything"
             fail(name, in_words(case), "an answer", "a ValueError", hint)

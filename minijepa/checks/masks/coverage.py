@@ -63,9 +63,7 @@ ADVICE = "count, for each patch, the fraction of images that have it in the cont
 def show_coverage(student):
     """Draw the coverage of some masks, context next to targets: target and answer."""
     cases = {"7 images on 4 by 4": CASES[1], "20 images on 5 by 3": CASES[2]}
-    target_and_yours(
-        "coverage", student, spec_coverage, cases, lambda answer, masks, grid: torch.cat(list(answer), dim=1)
-    )
+    target_and_yours("coverage", student, spec_coverage, cases, lambda answer, *_: torch.cat(list(answer), dim=1))
 
 
 def coverage(student):

@@ -49,9 +49,7 @@ def shorten(student):
         for i in (0, 1):
             have, allowed = got[i].tolist(), contexts[i].tolist()
             if not set(have) <= set(allowed):
-                hint = (
-                    "keep patches of the image's own context; are these positions in the list, not the patches there?"
-                )
+                hint = "keep patches of the image's own context, not their positions in the list"
                 fail(name, case, f"image {i}: {have}", f"some of {allowed}", hint)
         for i, row in enumerate(got.tolist()):
             if len(set(row)) < len(row):

@@ -46,6 +46,8 @@ MISTAKES = [
     (lambda g, n: g[-1], "this is the last microbatch alone: the others were overwritten"),
 ]
 
+ADVICE = "divide the sum of size times gradient by the sum of sizes"
+
 
 def show_accumulate(student):
     """Draw the gradient of two microbatches, 1 and 4, by the size of the second: target and answer."""
@@ -58,11 +60,4 @@ def show_accumulate(student):
 
 def accumulate(student):
     """Check exercise 1, `accumulate(gradients, sizes)`. Raises CheckFailed."""
-    compare(
-        "accumulate",
-        student,
-        spec_accumulate,
-        CASES,
-        MISTAKES,
-        "divide the sum of size times gradient by the sum of sizes",
-    )
+    compare("accumulate", student, spec_accumulate, CASES, MISTAKES, ADVICE)

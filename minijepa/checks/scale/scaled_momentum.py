@@ -12,6 +12,8 @@ def spec_scaled_momentum(momentum, factor):
     return left
 
 
+CASES = [(0.9, 2), (0.996, 1), (0.996, 8), (0.5, 4), (0.99, 32)]
+
 MISTAKES = [
     (lambda m, k: m, "the same momentum with fewer updates makes a slower teacher: it sees fewer steps"),
     (
@@ -26,7 +28,7 @@ MISTAKES = [
     (lambda m, k: m / k, "momenta multiply: after two updates m * m of the old teacher is left"),
 ]
 
-CASES = [(0.9, 2), (0.996, 1), (0.996, 8), (0.5, 4), (0.99, 32)]
+ADVICE = "compute what `factor` updates leave of the old teacher"
 
 
 def show_scaled_momentum(student):
@@ -39,11 +41,4 @@ def show_scaled_momentum(student):
 
 def scaled_momentum(student):
     """Check exercise 5, `scaled_momentum(momentum, factor)`. Raises CheckFailed."""
-    compare(
-        "scaled_momentum",
-        student,
-        spec_scaled_momentum,
-        CASES,
-        MISTAKES,
-        "compute what `factor` updates leave of the old teacher",
-    )
+    compare("scaled_momentum", student, spec_scaled_momentum, CASES, MISTAKES, ADVICE)

@@ -41,6 +41,8 @@ MISTAKES = [
     (lambda o, i, n: o[i + 1 :: n][: len(o) // n], "workers are counted from 0"),
 ]
 
+ADVICE = "drop what does not divide, then take every workers-th image"
+
 
 def show_shard(student):
     """Draw which worker gets which of the images, a row per worker: target and answer."""
@@ -62,6 +64,4 @@ def show_shard(student):
 
 def shard(student):
     """Check exercise 3, `shard(order, worker, workers)`. Raises CheckFailed."""
-    compare(
-        "shard", student, spec_shard, CASES, MISTAKES, "drop what does not divide, then take every workers-th image"
-    )
+    compare("shard", student, spec_shard, CASES, MISTAKES, ADVICE)

@@ -50,6 +50,8 @@ MISTAKES = [
     (lambda x, p: cut(x, p).flatten(1, 2), "one vector per patch: flatten channel, row and column into one axis"),
 ]
 
+ADVICE = "cut squares row by row, and flatten each as (C, p, p)"
+
 
 def show_patchify(student):
     """Draw two images cut into patches, a row per patch: target and answer."""
@@ -58,6 +60,4 @@ def show_patchify(student):
 
 def patchify(student):
     """Check exercise 1, `patchify(images, p)`. Raises CheckFailed."""
-    compare(
-        "patchify", student, spec_patchify, CASES, MISTAKES, "cut squares row by row, and flatten each as (C, p, p)"
-    )
+    compare("patchify", student, spec_patchify, CASES, MISTAKES, ADVICE)

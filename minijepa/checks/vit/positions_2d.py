@@ -17,6 +17,9 @@ def spec_positions_2d(grid, dim):
     return torch.stack(table)
 
 
+CASES = [((2, 2), 8), ((3, 5), 16), ((4, 2), 4), ((1, 6), 12)]
+
+
 def columns_first(g, d):
     """The column in the first half."""
     return spec_positions_2d(g, d).roll(d // 2, dims=1)
@@ -41,8 +44,6 @@ MISTAKES = [
 ]
 
 ADVICE = "for each patch: the table of its row, dim / 2 wide, followed by that of its column"
-
-CASES = [((2, 2), 8), ((3, 5), 16), ((4, 2), 4), ((1, 6), 12)]
 
 
 def show_positions_2d(student):
