@@ -31,6 +31,8 @@ def line_and_yours(name, student, spec, cases, axis_names, see=None, number=None
         ax.set_title(title, fontsize=9)
         ax.tick_params(labelsize=8)
         ax.margins(y=0.15)
+        if not isinstance(places[0], str):
+            ax.locator_params(axis="x", nbins=6)
         low, high = ax.get_ylim()
         if high - low < 1e-3:  # do not magnify the rounding of a constant line
             ax.set_ylim(low - 0.5, high + 0.5)
