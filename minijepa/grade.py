@@ -1,20 +1,20 @@
 """Mark submitted assignments, offline and without nbgrader:
 
-    python -m minijepa.grade masks.ipynb                      one file, for instance your own
+    python -m minijepa.grade masks.ipynb                      one file, for example your own
     python -m minijepa.grade submitted/*/*/masks.ipynb --json marks.json
 
-Each submission is put together anew: given code and checks come from the solutions (so edited or deleted ones are
+Each submission is assembled anew: given code and checks come from the solutions (so that edited or deleted ones are
 restored, and hidden tests run), answers and added cells from the submission. It runs in a kernel of its own, in an
 empty temporary folder, with limits of time and memory for each cell. A cell that fails costs its own marks alone: later
-cells still run, after a crash in a fresh kernel that replays the cells before. A check that fails is tried once more by
-itself, with what its answer needs and without whatever else the notebook does. That costs the start of another kernel,
-and for an answer that never ends the limit (`--seconds`) a second time. Answers in words wait for a reader.
+cells still run, after a crash in a new kernel that replays the cells before. A check that fails is tried once more by
+itself, with the statements that its answer needs and nothing else of the notebook. That costs the start of another
+kernel, and for an answer that never ends a second wait of `--seconds`. Answers in words are listed for a reader.
 
-What this does NOT protect against. The submission's code runs as you: it can read and delete what you can, use the
-network, start processes, and edit this package on disk. It shares the kernel with the checks, so it can replace them in
-memory and award itself all points, or read the solutions. Limits of memory for a single process need Linux or macOS;
-elsewhere memory is only watched. So read what you mark; for marks that matter, run this as a user who owns nothing, in
-a container without network, with hidden tests of your own (`--solutions`).
+What this does NOT protect against: the submission's code runs with your rights. It can read and delete your files, use
+the network, start processes, and edit this package on disk. It runs in the kernel of the checks, so it can replace them
+in memory and give itself all points, or read the solutions. Limits of memory for a single process need Linux or macOS;
+on other systems memory is only watched. So read what you mark. For marks that matter, run this program as a user
+without rights, in a container without network, with hidden tests of your own (`--solutions`).
 """
 
 import argparse
@@ -38,7 +38,7 @@ def read_sources(folder):
 
 
 def find_source(path, submission, sources, wanted=None):
-    """The key of the assignment that a submission answers: by its cells, else by its file's name; or None."""
+    """The key of the assignment that a submission belongs to, by its cells, else by its file name; or None."""
     keys = [key for key in sources if wanted in (None, key[0])]
     if submission is not None:
         shared = {key: len(set(names(with_names(submission, sources[key]))) & set(names(sources[key]))) for key in keys}
@@ -50,7 +50,7 @@ def find_source(path, submission, sources, wanted=None):
 
 
 def nothing(path, note=""):
-    """The marks of a submission of which nothing is known yet."""
+    """The marks of a submission before any of its cells has run."""
     notes = [note] if note else []
     return {
         "submission": str(path),
@@ -69,14 +69,14 @@ def mark(path, content, sources, limits, wanted=None):
     result = nothing(path, problem)
     key = find_source(Path(path), submission, sources, wanted)
     if key is None:
-        result["notes"].append("belongs to no assignment: use the original file name, or --assignment")
+        result["notes"].append("this file belongs to no assignment: use the original file name, or --assignment")
         return result
     result["assignment"] = key[0]
     named = with_names(submission or nbformat.v4.new_notebook(), sources[key])
     cells, notes = assemble(named, sources[key])
     again = [name for name in names(named) if submission is not None and name not in names(submission)]
     if again:
-        notes.insert(0, f"cells had lost their names (nbgrader's metadata), found again: {', '.join(again)}")
+        notes.insert(0, f"cells without their names (nbgrader's metadata) were recognised: {', '.join(again)}")
     result["notes"] += notes[:20] if submission is not None else []
     with Sandbox(limits) as kernel:
         for i, (cell, text) in enumerate(cells):
@@ -90,7 +90,7 @@ def mark(path, content, sources, limits, wanted=None):
             if graded and status not in ("ok", "empty") and passes_alone(cells[:i], text, limits):
                 status, words = "ok", ""
                 result["notes"].append(
-                    f"{marks.grade_id} is right by itself; something in the notebook spoils it when all cells run"
+                    f"{marks.grade_id} is right by itself; another cell makes it fail when all cells run"
                 )
             if graded:
                 points = marks.points if status == "ok" else 0
@@ -102,9 +102,9 @@ def mark(path, content, sources, limits, wanted=None):
 
 
 def passes_alone(before, check, limits):
-    """Whether a check that failed passes in a fresh kernel, with what it needs of the cells before and nothing else.
+    """Whether a check that failed passes in a new kernel, after only the statements that it needs.
 
-    before: (source cell or None, text) of the cells before it. One that is still empty is not tried again.
+    before: (source cell or None, text) of the cells before it. An answer that is still empty is not tried again.
     """
     code = [(cell is not None and not cell.metadata.nbgrader.solution, text) for cell, text in before
             if cell is None or cell.cell_type == "code" and not cell.metadata.nbgrader.grade]  # fmt: skip
@@ -118,14 +118,14 @@ def passes_alone(before, check, limits):
 
 
 def add_words(result, marks, text):
-    """List an answer in words for a reader; an unchanged one is worth nothing."""
+    """List an answer in words for a reader; an empty answer gets 0 points."""
     answered = text.strip() not in UNANSWERED
     row = {"cell": marks.grade_id, "of": marks.points, "points": None if answered else 0}
     result["to_read"].append({**row, "text": text[:20_000] if answered else ""})
 
 
 def table(results):
-    """The marks as text: a row per submission, and under it what cost points."""
+    """The marks as text: a row per submission, followed by the cells that cost points."""
     width = max([len(result["submission"]) for result in results] + [10])
     lines = [f"{'submission':<{width}}  {'assignment':<18}  checks   to read"]
     for result in results:
@@ -141,15 +141,17 @@ def table(results):
 
 
 def main(argv=None):
-    """The command line. Exit code 0 whenever all submissions were looked at, whatever their marks."""
+    """The command line. The exit code is 0 when all submissions were read, whatever their marks."""
     print_any_name()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("submissions", nargs="+", type=Path)
-    parser.add_argument("--solutions", type=Path, default=SOLUTIONS, help="the sources, with your own hidden tests")
-    parser.add_argument("--assignment", help="mark all as this one, for instance 03_masks")
-    parser.add_argument("--json", type=Path, help="write all marks and messages here")
-    parser.add_argument("--seconds", type=float, default=60, help="time per cell (60)")
-    parser.add_argument("--megabytes", type=float, default=4096, help="memory of a submission (4096)")
+    parser.add_argument(
+        "--solutions", type=Path, default=SOLUTIONS, help="the folder of solutions, with hidden tests of your own"
+    )
+    parser.add_argument("--assignment", help="mark all files as this assignment, for example 03_masks")
+    parser.add_argument("--json", type=Path, help="write all marks and messages to this file")
+    parser.add_argument("--seconds", type=float, default=60, help="limit of time per cell (default 60)")
+    parser.add_argument("--megabytes", type=float, default=4096, help="limit of memory per submission (default 4096)")
     arguments = parser.parse_args(argv)
     sources = read_sources(arguments.solutions)
     if not sources:
@@ -164,16 +166,16 @@ def main(argv=None):
     for path, content in contents:
         for name, count in duplicates(read_submission(content)[0] or nbformat.v4.new_notebook()).items():
             print(
-                f"WARNING {path}: the cell {name} stands there {count} times. It is marked here; nbgrader's autograde "
-                f"stops at this file and leaves all after it unmarked: delete the copies before you use that.",
+                f"WARNING {path}: the cell {name} occurs {count} times. It is marked here, but nbgrader's autograde "
+                f"stops at this file and leaves all after it unmarked: delete the copies before you use it.",
                 file=sys.stderr,
             )
     limits, results = Limits(arguments.seconds, arguments.megabytes), []
     for path, content in contents:
         try:
             results.append(mark(path, content, sources, limits, arguments.assignment))
-        except Exception as error:  # a kernel that cannot be started, a full disk: the next one still gets its turn
-            results.append(nothing(path, f"NOT MARKED, look at it: {type(error).__name__}: {error}"))
+        except Exception as error:  # a kernel that cannot start, a full disk: the next submission is still marked
+            results.append(nothing(path, f"NOT MARKED, look at this file: {type(error).__name__}: {error}"))
     print(table(results))
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -179,7 +179,7 @@ def test_processes_that_fail_are_told_kindly(monkeypatch):
         processes.run("knows_too_much", knows_too_much, PAIR)
     assert processes.run("ends_one", ends_one, PAIR) == (
         None,
-        "two processes did not find to one another on this machine",
+        "two processes could not connect on this machine",
     )
     space = {}
     exec("def hidden(gradients, rank, send, receive): return gradients", space)

@@ -67,7 +67,7 @@ def test_right_wrong_and_blank():
 def test_tampered_deleted_and_hidden_checks_are_restored():
     assert points(marked(small(one="def one():\n    return True"))) == [0, 3]  # the hidden test says no
     changed = marked(small(one="def one():\n    return 7", **{"check-one": "pass"}))
-    assert points(changed) == [0, 3] and changed["notes"] == ["check-one was changed, restored"]
+    assert points(changed) == [0, 3] and changed["notes"] == ["check-one was changed and is restored"]
     notebook = small(one="def one():\n    return 7")
     del notebook.cells[2]
     gone = marked(notebook)
@@ -159,7 +159,7 @@ def test_a_failure_of_the_marking_itself_is_shown_and_the_run_goes_on(tmp_path, 
     nbformat.write(small(), folder / "small.ipynb")
     monkeypatch.setattr(grade, "mark", broken)
     assert grade.main([str(folder / "small.ipynb")] * 2 + ["--solutions", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.count("NOT MARKED, look at it: RuntimeError: no kernel") == 2
+    assert capsys.readouterr().out.count("NOT MARKED, look at this file: RuntimeError: no kernel") == 2
 
 
 def test_the_command_line_refuses_what_is_not_there(tmp_path, capsys):

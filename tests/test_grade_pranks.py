@@ -225,7 +225,7 @@ def test_a_name_that_stands_twice_is_said_before_the_batch_and_the_rest_is_marke
     arguments = [str(tmp_path / "ann.ipynb"), str(tmp_path / "bob.ipynb"), "--solutions", str(tmp_path)]
     assert grade.main([*arguments, "--json", str(tmp_path / "marks.json")]) == 0
     shown = capsys.readouterr()
-    assert "ann.ipynb: the cell two stands there 2 times" in shown.err and "bob" not in shown.err
+    assert "ann.ipynb: the cell two occurs 2 times" in shown.err and "bob" not in shown.err
     marks = json.loads((tmp_path / "marks.json").read_text(encoding="utf-8"))
     assert [result["points"] for result in marks] == [5, 5] and "two" in marks[0]["notes"][0]
 

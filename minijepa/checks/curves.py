@@ -1,4 +1,4 @@
-"""What is asked for beside what came, for an answer that is one number: as lines over several inputs."""
+"""The target next to the student's answer, for answers of one number: as lines over several inputs."""
 
 import math
 
@@ -14,7 +14,7 @@ def line_and_yours(name, student, spec, cases, axis_names, see=None, number=None
 
     cases: dict title -> list of (place on the x axis, tuple of arguments); a place is a number or a word. axis_names:
     words for both axes, (x, y), or a list with a pair for each panel. number: what is drawn of an answer; default the
-    answer itself. An answer that fails becomes a few words beside the target alone. Shows the figure; returns nothing.
+    answer itself. Words replace an answer that fails. Shows the figure; returns nothing.
     """
     names = axis_names if isinstance(axis_names, list) else [axis_names] * len(cases)
     fig, axes = plt.subplots(1, len(cases), figsize=(3.3 * len(cases) + 0.6, 3.0), squeeze=False, layout="constrained")
@@ -31,8 +31,10 @@ def line_and_yours(name, student, spec, cases, axis_names, see=None, number=None
         ax.set_title(title, fontsize=9)
         ax.tick_params(labelsize=8)
         ax.margins(y=0.15)
+        if not isinstance(places[0], str):
+            ax.locator_params(axis="x", nbins=6)
         low, high = ax.get_ylim()
-        if high - low < 1e-3:  # a level line: no magnifying glass on its rounding
+        if high - low < 1e-3:  # do not magnify the rounding of a constant line
             ax.set_ylim(low - 0.5, high + 0.5)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].legend(fontsize=8, frameon=False)

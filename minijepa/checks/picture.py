@@ -1,4 +1,4 @@
-"""What is asked for beside what came: the picture above each check, which also works for an empty answer."""
+"""The target next to the student's answer, as heat maps; this also works for an empty answer."""
 
 import matplotlib.pyplot as plt
 import torch
@@ -11,9 +11,9 @@ def target_and_yours(name, student, spec, cases, as_map=None, see=None, limits=N
     """Two rows of heat maps, the target above and the student's answer below, one column per case.
 
     cases: dict title -> tuple of arguments. as_map: function of (answer, *arguments) to the numbers that are drawn,
-    [rows, columns] or [columns]; without one the answer itself is. An answer that fails or has another shape becomes a
-    few words. limits: the values of the darkest and the brightest colour; default those of each target. Shows the
-    figure; returns nothing.
+    [rows, columns] or [columns]; by default the answer itself. Words replace an answer that fails or has another shape.
+    see: a sentence on what to look for. limits: the values of the darkest and the brightest colour; by default those of
+    each target. Shows the figure; returns nothing.
     """
     as_map = as_map or (lambda answer, *arguments: answer)
     size = (2.1 * len(cases) + 0.9, 4.2)
@@ -31,7 +31,7 @@ def target_and_yours(name, student, spec, cases, as_map=None, see=None, limits=N
         except CheckFailed as error:
             words = "nothing yet" if "still empty" in str(error) else "an error:\nsee the check"
         except Exception:
-            words = "not to be drawn:\nsee the check"
+            words = "no numbers:\nsee the check"
         if words:
             state = f"in place of your answer the words: {words}".replace("\n", " ")
             column[1].text(0.5, 0.5, words, ha="center", va="center", fontsize=9, transform=column[1].transAxes)

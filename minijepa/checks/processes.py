@@ -1,6 +1,6 @@
 """Two workers that exchange tensors: played in this process, move by move, and then for real, in two of their own.
 
-The play finds every mistake at once, a deadlock too, and needs no waiting. The real run shows that it was no play.
+The play finds every mistake at once, deadlocks included, and never waits. The real run confirms it in two processes.
 """
 
 import inspect
@@ -30,7 +30,7 @@ def play(name, student, gradients):
     """What two workers return that send and receive in turn: [answer of worker 0, answer of worker 1].
 
     gradients: two lists of tensors. A worker that must wait is started anew once there is a new message: a function
-    without chance does the same up to there. Raises CheckFailed for an error, a deadlock, or a message left over.
+    without randomness repeats its steps up to there. Raises CheckFailed for errors, deadlocks and messages left.
     """
     sent, answers = [[], []], [None, None]
     while True:
@@ -45,14 +45,14 @@ def play(name, student, gradients):
                 pass
             sent[rank] = outbox
             if all(done) and inbox:
-                hint = "a message that nobody receives is taken for the next one later: as many receives as sends"
+                hint = "a message left over would be received in place of the next one: use as many receives as sends"
                 fail(name, "two workers", f"{len(inbox)} messages left for worker {rank}", "none", hint)
         if all(done):
             return answers
         if [len(messages) for messages in sent] == before:
             waits = " and ".join(str(rank) for rank in (0, 1) if not done[rank])
             hint = "a deadlock: receive() waits until the other has sent. Send one tensor for each that you receive"
-            fail(name, "two workers", f"worker {waits} waits for ever", "both return", hint)
+            fail(name, "two workers", f"worker {waits} waits forever", "both return", hint)
 
 
 def turn(name, student, gradients, rank, inbox, outbox):
@@ -94,7 +94,7 @@ def run(name, student, gradients):
         return None, problem
     for rank, result in enumerate(results):
         if "error" in result:
-            hint = "a process of its own knows torch, math and your function, nothing else of the notebook"
+            hint = "a separate process knows torch, math and your function, and nothing else of the notebook"
             fail(name, f"worker {rank}, in a process of its own", result["error"], "no error", hint)
     if len({result["process"] for result in results} | {os.getpid()}) < 3:
         return None, "the two were not processes of their own"
@@ -115,7 +115,7 @@ def start(folder):
                 break  # one has died, the other would wait for it
             time.sleep(0.05)
         if not all(file.exists() for file in files):
-            return None, "two processes did not find to one another on this machine"
+            return None, "two processes could not connect on this machine"
         return [torch.load(file) for file in files], ""
     except (OSError, TypeError) as error:  # TypeError where sys.executable is None
         return None, f"no process can be started here ({type(error).__name__})"

@@ -1,7 +1,7 @@
 """How an answer is compared with a slow, obvious specification, and how a failure is told to the student.
 
-The hint comes from known mistakes: wrong answers that students give. If what came is what one of them gives, the hint
-that belongs to it is shown; else a general one.
+The hint comes from known mistakes: wrong functions that students write. If the student's answer is that of one of them,
+its hint is shown; else a general one.
 """
 
 import _thread
@@ -23,7 +23,7 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 class CheckFailed(AssertionError):
-    """An answer that is not right yet. Its text has the case, what came, what was expected and a hint."""
+    """An answer that is not right yet. Its text has the case, the answer, the expected answer and a hint."""
 
     def _render_traceback_(self):
         """IPython's hook: show the text alone, since the lines of the checker would only distract."""
@@ -47,11 +47,11 @@ def passed(name, what):
 
 
 def compare(name, student, spec, cases, mistakes=(), advice="", quiet=False):
-    """Call the student's function on every case and compare with the specification, as it stands in `cases`.
+    """Call the student's function on every case, and compare its answers with those of the specification.
 
     cases: tuples of arguments; tensors among them are copied, and must not be changed in place. mistakes: pairs
-    (wrong function, hint); if the failing answer is that of a wrong function, its hint is shown, else `advice`. Wrong
-    functions are compared on all cases: the one that explains most of them wins. quiet: print nothing if all is right.
+    (wrong function, hint); if the failing answer is that of a wrong function, its hint is shown, else `advice`. Of
+    several, the wrong function that explains most cases wins. quiet: print nothing if all is right.
     Raises CheckFailed.
     """
     expected = [spec(*copies(case)) for case in cases]
@@ -68,7 +68,7 @@ def compare(name, student, spec, cases, mistakes=(), advice="", quiet=False):
 
 
 def call(name, student, arguments, words=""):
-    """The student's answer for these arguments; whatever goes wrong in it becomes a CheckFailed."""
+    """The student's answer for these arguments; any error in it becomes a CheckFailed."""
     arguments = copies(arguments)
     before = copies(arguments)
     case = words or describe_call(name, student, arguments)
@@ -81,14 +81,14 @@ def call(name, student, arguments, words=""):
     except CheckFailed:
         raise
     except NotImplementedError:
-        fail(name, hint="it is still empty: write your answer in place of `raise NotImplementedError()`")
+        fail(name, hint="the function is still empty: write your answer in place of `raise NotImplementedError()`")
     except RecursionError:
-        fail(name, case, got="RecursionError", hint="the function calls itself without an end")
+        fail(name, case, got="RecursionError", hint="the function calls itself without end")
     except (Exception, SystemExit) as error:
         fail(name, case, f"{type(error).__name__}: {error}", "no error", where_in(error, student))
     for old, new in zip(before, arguments, strict=True):
         if isinstance(old, (torch.Tensor, list)) and difference(new, old):
-            hint = "work on a copy: operations whose name ends in _, and x[...] = y, change the tensor they are given"
+            hint = "work on a copy: operations whose names end in _, and x[...] = y, change the tensor itself"
             fail(name, case, "an argument was changed in place", "arguments are left as they are", hint)
     return answer
 
@@ -161,7 +161,7 @@ def where_in(error, student):
     own = [frame for frame in frames if frame.filename == file] or frames
     where = f"it came from line {own[-1].lineno} of your cell: {own[-1].line}" if own else "see the message"
     if "stack expects each tensor to be equal size" in str(error):
-        where = f"rows of different lengths do not stack: all images must keep equally many; {where}"
+        where = f"rows of different lengths do not stack, so all images must keep equally many; {where}"
     return where
 
 

@@ -1,10 +1,15 @@
-"""Are two values the same, and if not, where do they differ? In words that a student can use."""
+"""Compare and describe values in words that a student can use; and random numbers for the cases."""
 
 import inspect
 
 import torch
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 2e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
+
+
+def normal(*shape, seed=0, dtype=torch.float32):
+    """Standard normal numbers, always the same for one seed."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
 def difference(got, right):
@@ -67,17 +72,17 @@ def general_hint(got, right):
             return f"return a tensor, not a {type(got).__name__}"
         if got.shape != right.shape:
             if got.ndim == right.ndim and sorted(got.shape) == sorted(right.shape):
-                return "the shape is right but for the order of its axes"
+                return "the axes of the result are in the wrong order"
             return f"the result must have the shape {list(right.shape)}"
         if got.dtype != right.dtype:
-            return f"the result must be {right.dtype}, like what went in"
+            return f"the result must be {right.dtype}, like the input"
         if right.is_floating_point() and got.isnan().any() and not right.isnan().any():
-            return "NaN: look for a division by zero, or the root or logarithm of something that is not positive"
+            return "the result has NaN: look for a division by zero, or the root or logarithm of a negative number"
     return ""
 
 
 def describe(value):
-    """A value in a few words: small tensors in full, larger ones by shape and kind."""
+    """A value in a few words: small tensors in full, larger ones by shape and dtype."""
     if isinstance(value, torch.Tensor):
         kind = str(value.dtype).removeprefix("torch.")
         if value.numel() > 16:

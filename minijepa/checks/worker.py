@@ -20,7 +20,7 @@ def connect(folder, rank, key):
     if rank == 0:
         with Listener(("127.0.0.1", 0), authkey=key) as listener:
             place.with_suffix(".new").write_text(str(listener.address[1]))
-            place.with_suffix(".new").replace(place)  # in one step, so that nobody reads half a number
+            place.with_suffix(".new").replace(place)  # in one step, so that the other never reads half a number
             return listener.accept()
     while not place.exists():
         time.sleep(0.02)

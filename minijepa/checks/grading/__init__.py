@@ -1,1 +1,1 @@
-"""The pieces of `python -m minijepa.grade`: the cells of a submission, the kernel they run in, each exercise alone."""
+"""The parts of `python -m minijepa.grade`: the cells of a submission, their kernel, and each exercise by itself."""

@@ -1,8 +1,8 @@
-"""What an answer needs of a notebook, and nothing else: the program for a second try of a check that failed.
+"""The statements that a check needs of a notebook, and no others: the program for its second try.
 
-A cell may spoil a kernel for all later ones: it ends it, deletes a name, replaces a function of a module, keeps the
-memory. So a check that fails is tried again in a fresh kernel, with the given code and, of the student's cells, only
-the statements that give a value to a name that the check needs, or that such a statement needs, and so on.
+A cell may break a kernel for all later cells: it ends the kernel, deletes a name, replaces a function of a module, or
+fills the memory. So a check that fails is tried again in a new kernel, with the given code and, of the student's cells,
+only the statements that give a value to a name that the check needs, or that such a statement needs, and so on.
 """
 
 import ast
@@ -15,9 +15,9 @@ from IPython.core.inputtransformer2 import TransformerManager
 def needed(cells, check):
     """The cells to run before `check`: a list of texts.
 
-    cells: (given, text) of all cells before it, in their order; given: it is the source's, not the student's. check:
-    the text of the check. A student's statement counts for names that the given code does not set; a plain assignment
-    to the name of a builtin (`list = [1, 2]`) does not count.
+    cells: (given, text) of all cells before it, in their order; given: the cell is the source's, not the student's.
+    check: the text of the check. A student's statement counts only for names that the given code does not set; a plain
+    assignment to the name of a builtin (`list = [1, 2]`) does not count.
     """
     statements = [[(given, node, *uses(node)) for node in parsed(text)] for given, text in cells]
     ours = {name for cell in statements for given, _, bound, _ in cell if given for name in bound}
@@ -38,7 +38,7 @@ def needed(cells, check):
 
 
 def parsed(text):
-    """The statements of a cell; none where Python cannot read it. Lines with % and ! are read as IPython does."""
+    """The statements of a cell, none where Python cannot parse it. Lines with % and ! are read as IPython does."""
     try:
         return ast.parse(TransformerManager().transform_cell(text)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -46,7 +46,7 @@ def parsed(text):
 
 
 def uses(node):
-    """(names that a statement gives a value, those that it reads, also inside the functions that it defines)."""
+    """(names that a statement gives a value, names that it reads, also inside the functions that it defines)."""
     try:
         table = symtable.symtable(ast.unparse(node), "cell", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,7 +1,7 @@
-"""Which cell of a submission answers what, also where an editor or a tool has changed the file.
+"""Which cell of a submission answers which exercise, also where an editor or a tool has changed the file.
 
-A cell is known by nbgrader's name for it (grade_id). Where that metadata was lost, cells are known again by their text,
-by what they define, and answers in words by the question before them.
+A cell is identified by nbgrader's name for it (grade_id). Where that metadata was lost, cells are recognised by their
+text or by the functions that they define, and answers in words by the question before them.
 """
 
 import json
@@ -30,13 +30,13 @@ def names(notebook):
 
 
 def duplicates(notebook):
-    """grade_id -> how often it stands there, of all that stand there more than once (a copied cell keeps its name)."""
+    """grade_id -> how often it occurs, of those that occur more than once (a copied cell keeps its name)."""
     counts = Counter(grade_id(cell) for cell in notebook.cells)
     return {name: count for name, count in counts.items() if name is not None and count > 1}
 
 
 def read_submission(content):
-    """The notebook in these bytes and '', or the notebook (None: there is none) and what is wrong with them.
+    """The notebook in these bytes and '', or the notebook (None if there is none) and what is wrong with it.
 
     UTF-8 with or without a byte-order mark, UTF-16, and the line endings of all systems are read.
     """
@@ -44,13 +44,13 @@ def read_submission(content):
         text = content.decode(json.detect_encoding(content), "replace")
         notebook = nbformat.reads(text, as_version=4)
         notebook = nbformat.from_dict({**notebook, "cells": [readable(cell) for cell in notebook.cells]})
-    except Exception as error:  # whatever is wrong with this file, the next one must get its turn
+    except Exception as error:  # whatever is wrong with this file, the next one must be marked
         return None, f"not a readable notebook ({type(error).__name__})"
-    return notebook, "some letters are not UTF-8, and are shown as \ufffd" if "\ufffd" in text else ""
+    return notebook, "some characters are not UTF-8, and are shown as \ufffd" if "\ufffd" in text else ""
 
 
 def readable(cell):
-    """The parts of a cell that matter here, whatever else it lacks."""
+    """The parts of a cell that are needed here, whatever else it lacks."""
     metadata = cell.get("metadata") or {}
     marks = metadata.get("nbgrader")
     metadata = {"nbgrader": marks} if isinstance(marks, dict) else {}
@@ -59,16 +59,16 @@ def readable(cell):
 
 
 def student_text(source):
-    """A check as the student got it: without its hidden tests."""
+    """A check as the student got it, without its hidden tests."""
     head, _, rest = source.partition("### BEGIN HIDDEN TESTS")
     return (head + rest.partition("### END HIDDEN TESTS")[2]).strip()
 
 
 def with_names(submission, source):
-    """The submission, in which cells whose name was lost have it again, as far as they can be known.
+    """The submission with the names of its cells restored where they were lost, as far as cells can be recognised.
 
-    Given code and checks are known by their text, answers in code by the functions that they define, answers in words
-    by their place: the student's first text cell after the question (the cell before it in the source).
+    Given code and checks are recognised by their text, answers in code by the functions that they define, answers in
+    words by their place: the student's first text cell after the question (the cell before it in the source).
     """
     missing = {name: cell for name, cell in names(source).items() if name not in names(submission)}
     code = {name: cell for name, cell in missing.items() if cell.cell_type == "code"}
@@ -86,7 +86,7 @@ def with_names(submission, source):
                     found[i] is not None
                     or place_of(submission.cells[i], source, [None] * len(source.cells)) is not None
                 ):
-                    break  # the next cell that was given: the answer is not there
+                    break  # this is the next given cell: the answer is missing
                 if submission.cells[i].cell_type == "markdown":
                     found[i] = grade_id(answer)
                     break
@@ -105,7 +105,7 @@ def is_this(cell, defined, given):
 
 
 def place_of(cell, notebook, found):
-    """Where a cell stands in another notebook: by its name in `found`, its text, or its last heading; None: nowhere."""
+    """The place of a cell in another notebook, by its name in `found`, its text, or its last heading; else None."""
     if grade_id(cell) is not None:
         return found.index(grade_id(cell)) if grade_id(cell) in found else None
     heading = HEADING.findall(cell.source)[-1:]
@@ -120,12 +120,12 @@ def assemble(submission, source):
     """The cells to run, and notes on what was restored.
 
     Given code and checks are the source's, in the source's order; each answer is the submission's. Cells that the
-    student added stay behind the cell that they followed; added text belongs to the answer in words that it followed.
+    student added stay after the cell that they followed; added text belongs to the answer in words that it followed.
     Returns (list of (source cell or None, text), notes).
     """
     theirs, notes = names(submission), []
     for name, count in duplicates(submission).items():
-        notes.append(f"the cell {name} stands there {count} times: the first is the answer, the others run after it")
+        notes.append(f"the cell {name} occurs {count} times: the first is the answer, the others run after it")
     extra, words, last = {}, {}, None
     given = {cell.source.strip() for cell in source.cells}
     for cell in submission.cells:
@@ -150,12 +150,12 @@ def assemble(submission, source):
             parts = [part for part in [text, *words.get(name, [])] if part.strip() not in UNANSWERED]
             place = place_of(before, submission, []) if before is not None and not parts else None
             if place is not None and submission.cells[place].source.strip() not in given:
-                parts = [submission.cells[place].source]  # written into the question
+                parts = [submission.cells[place].source]  # the answer was written into the question
             text = "\n\n".join(parts) or text
         elif not marks.solution:
             text = cell.source
             if own is not None and own.source.strip() not in (cell.source, student_text(cell.source)):
-                notes.append(f"{name} was changed, restored")
+                notes.append(f"{name} was changed and is restored")
         cells.append((cell, text))
         cells += [(None, text) for text in extra.get(name, [])]
     return cells, notes

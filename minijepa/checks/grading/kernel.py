@@ -1,4 +1,4 @@
-"""A kernel for code that may do anything: each cell has limits, and after a crash the next cell still runs."""
+"""A kernel for code that may do anything: each cell has limits, and the next cell runs even after a crash."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ import psutil
 from jupyter_client import KernelManager
 
 KEEP = 4_000  # characters of a cell's output
-# Runs first in every kernel: quit() and exit() end nothing; memory and size of files are limited, where a system can
+# Runs first in every kernel: quit() and exit() have no effect; memory and file size are limited where the system can
 SET_LIMITS = """
 get_ipython().ask_exit = lambda: None
 try:
@@ -25,7 +25,7 @@ except (ImportError, ValueError, OSError):
 
 @dataclass
 class Limits:
-    """What one cell may use: seconds of wall time; megabytes of memory for the kernel and what it started."""
+    """What one cell may use: seconds of wall time, and megabytes of memory for the kernel and its processes."""
 
     seconds: float = 60.0
     megabytes: float = 4096.0
@@ -34,7 +34,7 @@ class Limits:
 class Sandbox:
     """One submission's kernel, in an empty temporary folder. A context manager: `with Sandbox(limits) as kernel`.
 
-    It guards the marking against accidents and pranks, not your machine against an attack: see `minijepa.grade`.
+    It protects the marking from accidents and pranks, but not your machine from an attack: see `minijepa.grade`.
     """
 
     def __init__(self, limits):
@@ -49,7 +49,7 @@ class Sandbox:
             self.folder.cleanup()
 
     def start(self):
-        """A fresh kernel with its limits set, in a fresh folder, in which earlier cells that can be are run again."""
+        """Start a new kernel with its limits, in a new folder, and run the earlier cells again that ran before."""
         if self.folder is not None:
             self.folder.cleanup()  # a file torch.py in it would be imported
         self.folder = tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True)
@@ -66,7 +66,7 @@ class Sandbox:
         self.execute(SET_LIMITS.format(bytes=size, file=100 * 2**20))
         for code in self.before:
             if self.execute(code)[0] not in ("ok", "error"):
-                self.stop()  # it went well the first time; do not try forever
+                self.stop()  # these cells ran the first time; do not try forever
                 self.before = []
                 return self.start()
 
@@ -85,10 +85,10 @@ class Sandbox:
         self.manager = self.client = None
 
     def run(self, code, replay=True):
-        """Run one cell. replay: run it again where a later crash asks for a new kernel.
+        """Run one cell. replay: run it again when a later crash needs a new kernel.
 
         Returns (status, words): "ok" or "error" with the text of the error, or "time", "memory", "died" for a cell that
-        had to be ended.
+        had to be stopped.
         """
         if self.manager is None:
             self.start()
@@ -113,9 +113,9 @@ class Sandbox:
             if now > next_look:
                 next_look = now + 0.2
                 if now > deadline:
-                    return "time", f"ended after {self.limits.seconds:g} s"
+                    return "time", f"stopped after {self.limits.seconds:g} s"
                 if self.megabytes() > self.limits.megabytes:
-                    return "memory", f"ended above {self.limits.megabytes:g} MB"
+                    return "memory", f"stopped above {self.limits.megabytes:g} MB"
                 if not self.manager.is_alive():
                     return "died", "the kernel ended: exit, or a crash"
             try:
@@ -128,7 +128,7 @@ class Sandbox:
                 error = plain(reply["content"])
             elif reply["msg_type"] == "status" and reply["content"]["execution_state"] == "idle":
                 status = "error" if error else "ok"
-        try:  # the reply knows of errors that show no output
+        try:  # the reply also reports errors without output
             while True:
                 reply = self.client.get_shell_msg(timeout=5)
                 if reply["parent_header"].get("msg_id") == message:
@@ -140,7 +140,7 @@ class Sandbox:
         return status, error
 
     def interrupt(self):
-        """Ask a running cell to stop, as Ctrl-C does. Returns whether the kernel listens again, its variables kept."""
+        """Stop a running cell as Ctrl-C does. Returns whether the kernel responds again, its variables kept."""
         self.manager.interrupt_kernel()
         seconds, self.limits = self.limits, Limits(10, self.limits.megabytes)
         try:
@@ -157,7 +157,7 @@ class Sandbox:
             return []
 
     def megabytes(self):
-        """Memory in use by the kernel and what it started."""
+        """Memory in use by the kernel and its processes."""
         total = 0
         for process in self.processes():
             try:
@@ -168,6 +168,6 @@ class Sandbox:
 
 
 def plain(content):
-    """The text of an error, without colours; our checks' own text says all."""
+    """The text of an error, without colours; the text of a failed check stands alone."""
     text = f"{content.get('ename', 'Error')}: {content.get('evalue', '')}"
     return text.removeprefix("CheckFailed: ")[:KEEP]
