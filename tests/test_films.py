@@ -33,7 +33,7 @@ def test_pixels_of_the_strip_are_those_of_the_frames():
 
 def test_outside_a_notebook_only_the_sentences_are_printed(capsys):
     film(FRAMES, ALT, "it grows brighter.")
-    assert capsys.readouterr().out == f"{ALT}\nLook for: it grows brighter.\n"
+    assert capsys.readouterr().out == f"{ALT}\nWhat to see: it grows brighter.\n"
 
 
 @pytest.mark.parametrize(

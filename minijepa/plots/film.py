@@ -71,7 +71,7 @@ def film(frames, alt, see=None, scale=5, enlarged=2, milliseconds=220):
     else:
         print(alt)
     if see:
-        print(f"Look for: {see}")
+        print(f"What to see: {see}")
 
 
 def film_html(frames, alt, scale=5, enlarged=2, milliseconds=220):
