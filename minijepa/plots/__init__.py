@@ -35,6 +35,9 @@ from minijepa.plots.figures import (
     to_numpy,
 )
 from minijepa.plots.film import film
+from minijepa.plots.masks import heat_table, mask_maps
+from minijepa.plots.tokens import number_table, patch_maps
+from minijepa.plots.worlds import fork_landscapes
 
 __all__ = [
     "plt",
@@ -68,4 +71,9 @@ __all__ = [
     "energy_planes",
     "surprise_gallery",
     "film",
+    "mask_maps",
+    "heat_table",
+    "number_table",
+    "patch_maps",
+    "fork_landscapes",
 ]
