@@ -1,7 +1,7 @@
 """The pictures of the course: each function returns a figure, `show` puts it below a cell with words for it.
 
-`figures` draws curves, masks and tokens, `energy` landscapes and surprise, `film` clips that play; `recorded` draws
-the tables that took longer than a notebook may, and `widgets` holds the explorers.
+`figures` draws curves, masks and tokens, `energy` landscapes and surprise, `film` clips that play, `tubes` their masks;
+`recorded` draws the tables that took longer than a notebook may, and `widgets` holds the explorers.
 """
 
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
@@ -34,7 +34,8 @@ from minijepa.plots.figures import (
     show,
     to_numpy,
 )
-from minijepa.plots.film import film
+from minijepa.plots.film import film, heat
+from minijepa.plots.tubes import keep_tubelets, over_pixels, tube_gallery
 
 __all__ = [
     "plt",
@@ -68,4 +69,8 @@ __all__ = [
     "energy_planes",
     "surprise_gallery",
     "film",
+    "heat",
+    "tube_gallery",
+    "keep_tubelets",
+    "over_pixels",
 ]
