@@ -1,9 +1,11 @@
 """The pictures of the course: each function returns a figure, `show` puts it below a cell with words for it.
 
-`figures` draws curves, masks and tokens, `energy` landscapes and surprise, `film` clips that play, `tubes` their masks;
-`recorded` draws the tables that took longer than a notebook may, and `widgets` holds the explorers.
+`figures` draws curves, masks and tokens, `energy` landscapes and surprise, `film` clips that play, `tubes` their masks,
+`scale` costs and `all_reduce` the messages between processes; `recorded` draws the tables that took
+longer than a notebook may, and `widgets` holds the explorers.
 """
 
+from minijepa.plots.all_reduce import ring_all_reduce, ring_steps, sent_by_each
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.plots.figures import (
     BLUE,
@@ -35,6 +37,7 @@ from minijepa.plots.figures import (
     to_numpy,
 )
 from minijepa.plots.film import film, heat
+from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
 from minijepa.plots.tubes import keep_tubelets, over_pixels, tube_gallery
 
 __all__ = [
@@ -73,4 +76,12 @@ __all__ = [
     "tube_gallery",
     "keep_tubelets",
     "over_pixels",
+    "time_and_operations",
+    "stacked_fractions",
+    "roofline",
+    "kept_by_two",
+    "against_processes",
+    "ring_all_reduce",
+    "ring_steps",
+    "sent_by_each",
 ]
