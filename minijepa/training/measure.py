@@ -38,7 +38,8 @@ def fit_fractions(model, data, masks, steps=40, warm=10, **settings):
     """Fractions of the processor's time in steps of `fit`: {"model", "optimiser, EMA", "all else"}, together 1.
 
     The clock is read inside the steps of fit: where the model begins, where the optimiser begins, after the EMA.
-    model, data, masks, settings: as for `fit`; the model is trained for `warm` + `steps` steps.
+    model, data, settings: as for `fit`. masks: function (batch, generator) -> Masks with context [B, K_c]. The model is
+    trained for `warm` + `steps` steps; the first `warm` are not counted.
     """
     marks, spent, after_step = {}, [], model.after_step
 
