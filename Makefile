@@ -1,5 +1,5 @@
-# Thin: every target is tools/course.py, which does the same on Windows without make.
-# Flags go in ARGS: make lab ARGS=--port=9999
+# Every target calls tools/course.py, which does the same on Windows without make.
+# Further flags go into ARGS: make lab ARGS=--port=9999
 
 PYTHON ?= $(shell command -v python3 2>/dev/null || command -v python 2>/dev/null || echo python3)
 COURSE = $(PYTHON) tools/course.py
@@ -8,17 +8,17 @@ COURSE = $(PYTHON) tools/course.py
 .PHONY: help setup lab test test-browser notebooks exercises bench bench-gpu results lint clean
 
 help:
-	@echo "make lab        open the course in JupyterLab (the first time it installs everything into .venv)"
-	@echo "make setup      only install"
-	@echo "make test       every test and every notebook"
-	@echo "make test-browser    the explorers in a real JupyterLab and browser (needs playwright and a Chromium)"
-	@echo "make lint       ruff over code and notebooks"
-	@echo "make notebooks  run again and normalise the notebooks that changed"
-	@echo "make exercises  write exercises/ from solutions/"
-	@echo "make bench      time training steps, in parts, with processes, with clips"
-	@echo "make bench-gpu  the two records that need a GPU"
-	@echo "make results    draw the recorded results into docs/results"
-	@echo "make clean      delete caches (not .venv, data/ or runs/)"
+	@echo "make lab             open the course in JupyterLab (the first time it installs everything into .venv)"
+	@echo "make setup           only install"
+	@echo "make test            run every test and every notebook"
+	@echo "make test-browser    test the explorers in a real JupyterLab and browser (needs playwright and a Chromium)"
+	@echo "make lint            run ruff over code and notebooks"
+	@echo "make notebooks       run the notebooks whose code changed, and normalise them"
+	@echo "make exercises       write exercises/ from solutions/"
+	@echo "make bench           time training steps and their parts, several processes, clips"
+	@echo "make bench-gpu       make the two measurements that need a GPU"
+	@echo "make results         draw the recorded results into docs/results"
+	@echo "make clean           delete caches (not .venv, data/ or runs/)"
 
 setup lab test test-browser lint notebooks exercises bench bench-gpu results:
 	@$(COURSE) $@ $(ARGS)

@@ -1,5 +1,5 @@
-"""What every run of pytest shares: markers by place, hypothesis without deadlines, and the order and number of workers
-of `make test`, which gives each file to one of several."""
+"""What every run of pytest shares: markers, hypothesis without deadlines, and for `make test` the order of the files
+and the number of workers."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from joblib import cpu_count
 HERE = Path(__file__).parent
 MARKERS = {"unit", "notebooks", "assignments", "distributed", "browser"}
 
-# A shared or slow machine must not turn a right answer into a failure, so no example is timed.
+# No example is timed, so that a busy or slow machine does not turn a right answer into a failure.
 hypothesis.settings.register_profile("minijepa", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("minijepa")
 
-# Files that take long, in seconds of one thread, so that they can begin first: the last file to end runs alone. Only
-# the order depends on these, so they need no upkeep; what is not named counts as short.
+# Files that take long, in seconds of one thread. They begin first, so that the last file to end is a short one. Only
+# the order depends on these numbers, so they need no upkeep; a file that is not named counts as short.
 SECONDS = {
     "notebooks/04_ijepa.ipynb": 300,
     "notebooks/08_vjepa_clips.ipynb": 220,
@@ -41,12 +41,12 @@ MEMORY = 4e9  # bytes for a worker: a notebook takes up to 3 GB
 
 
 def pytest_xdist_auto_num_workers():
-    """`-n auto`: a worker to a core that this process may use (affinity and quota), while there is memory for it."""
+    """`-n auto`: one worker per core that this process may use (affinity and quota), as far as the memory allows."""
     return max(1, min(cpu_count(), round(psutil.virtual_memory().total / MEMORY)))
 
 
 def pytest_collection_modifyitems(config, items):
-    """Give each test without one of our markers its own, so that `-m` never loses a test; long files first."""
+    """Give each test without one of our markers a marker, so that `-m` never loses a test; put long files first."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: -SECONDS.get(item.path.relative_to(HERE).as_posix(), 0))  # stable within a file
     for item in items:

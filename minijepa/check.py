@@ -1,7 +1,7 @@
-"""`python -m minijepa.check`: is everything here that the course needs? One line per fact, with the remedy.
+"""`python -m minijepa.check`: does this computer have all that the course needs? One line per fact, with a remedy.
 
-The output is what a bug report asks for. Only the standard library is imported at the top, so that a broken
-installation is described line by line instead of ending in a trace.
+A bug report should contain the output. Nothing that must be installed is imported at the top, so that a broken
+installation is described line by line instead of ending in a traceback.
 """
 
 import importlib.metadata
@@ -12,31 +12,35 @@ import shutil
 import sys
 from pathlib import Path
 
+from minijepa.machine.hardware import best_device
+
 OK, WARN, FAIL = "[OK]", "[WARN]", "[FAIL]"
 REPO = Path(__file__).resolve().parents[1]
 OLDEST_PYTHON = (3, 10)
 PEAK_MEMORY = 3  # GB, the most that a notebook takes
 CIFAR_DISK = 0.6  # GB, archive and unpacked files together
-IN_COURSE = (REPO / "tools" / "course.py").is_file()  # else this package was installed somewhere else, without it
+IN_COURSE = (REPO / "tools" / "course.py").is_file()  # else the package was installed without the course around it
 INSTALL = (
     "run `python tools/course.py setup`, or with conda `conda env update -f environment.yml`"
     if IN_COURSE
     else "run `pip install .` again in the folder of the course"
 )
-REPORT = "please report this, with all the lines above"
+REPORT = "please report this error together with all the lines above"
 
 
 def check(brief=False):
-    """Print a line per fact: [OK], [WARN] (the course runs, but) or [FAIL], those two with a remedy.
+    """Print a line per fact to stdout: [OK], or [WARN] (the course runs all the same) and [FAIL] with a remedy.
 
-    brief: where nothing failed print only "minijepa is ready", the same on every machine, else what
-    failed and the warnings. All to stdout. Takes a few seconds, most of them to import torch.
+    It takes a few seconds, most of them to import torch.
+
+    brief: if nothing failed, print only "minijepa is ready", the same on every machine; else only the failures and
+        the warnings.
     """
     report(brief)
 
 
 def report(brief=False):
-    """`check`, but returns whether nothing failed."""
+    """Do what `check` does, and return whether nothing failed."""
     lines = []
     for level, fact, remedy in examine():
         lines.append((level, f"{level:6} {fact}" + (f": {remedy}" if remedy else "")))
@@ -49,34 +53,34 @@ def report(brief=False):
 
 
 def examine():
-    """Every fact as (level, fact, remedy or ""). What goes wrong on the way becomes a [FAIL] of its own."""
+    """Yield every fact as (level, fact, remedy or ""). An error while a fact is examined becomes a [FAIL]."""
     for subject in (interpreter, packages, mixture, machine, data, training_step):
         try:
             yield from subject()
-        except Exception as error:  # any at all: the reader needs it in one line, and the other facts as well
+        except Exception as error:  # any error: the reader needs it in one line, and the other facts as well
             fact = f"{subject.__name__.replace('_', ' ')}: {type(error).__name__}: {one_line(error)}"
             yield FAIL, fact, INSTALL if isinstance(error, ImportError | OSError) else REPORT
 
 
 def one_line(error):
-    """The words of an error without its line breaks."""
+    """The message of an error on a single line."""
     return " ".join(str(error).split())
 
 
 def interpreter():
-    """Which Python this is. The wrong one is the usual reason for "works there, not in the notebook"."""
+    """Which Python this is. A wrong one is the usual reason why a command works in the terminal, not in a notebook."""
     fact = f"Python {platform.python_version()} at {sys.executable}"
     if sys.version_info < OLDEST_PYTHON:
-        yield FAIL, fact, f"3.10 or newer is needed, {INSTALL}"
+        yield FAIL, fact, f"the course needs Python 3.10 or newer; {INSTALL}"
     elif (REPO / ".venv").exists() and Path(sys.prefix).resolve() != (REPO / ".venv").resolve():
-        yield WARN, fact, f"this is not the course's own in {REPO / '.venv'}, start with `make lab`"
+        yield WARN, fact, f"the course has its own Python in {REPO / '.venv'}; start it with `make lab`"
     else:
         yield OK, fact, ""
     yield OK, platform.platform(), ""
 
 
 def packages():
-    """Each requirement of the installed package against its lower bound; optional extras are none."""
+    """Compare each requirement of the installed package with its lower bound; optional extras are left out."""
     try:
         requirements = importlib.metadata.requires("minijepa") or []
     except importlib.metadata.PackageNotFoundError:
@@ -85,15 +89,15 @@ def packages():
     yield OK, f"minijepa {importlib.metadata.version('minijepa')} at {Path(__file__).parent}", ""
     for requirement in requirements:
         name, bound, condition = re.match(r"([\w.-]+)>=([\w.]+)\s*;?\s*(.*)", requirement).groups()
-        if "extra" in condition:  # nothing that the course needs, so nothing that may fail here
+        if "extra" in condition:  # the course does not need it, so its absence is no failure
             continue
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            yield FAIL, f"{name} is missing, {bound} or newer is needed", INSTALL
+            yield FAIL, f"{name} is missing; the course needs {bound} or newer", INSTALL
             continue
         if release(version) < release(bound):
-            yield FAIL, f"{name} {version} is too old, {bound} or newer is needed", INSTALL
+            yield FAIL, f"{name} {version} is too old; the course needs {bound} or newer", INSTALL
         else:
             yield OK, f"{name} {version} ({bound} or newer)", ""
 
@@ -107,17 +111,17 @@ def release(version):
 
 
 def mixture():
-    """conda's and pip's builds each bring an OpenMP runtime, and two in one process can crash it."""
+    """Whether torch and numpy come from one source: with conda's and pip's, two OpenMP runtimes meet and can crash."""
     sources = {}
     for name in ("torch", "numpy"):
         try:
             source = (importlib.metadata.distribution(name).read_text("INSTALLER") or "").strip()
         except importlib.metadata.PackageNotFoundError:
-            return  # said above
+            return  # `packages` has reported it
         sources[name] = "conda" if source == "conda" else "pip"
     if len(set(sources.values())) > 1:
         fact = f"torch comes from {sources['torch']}, numpy from {sources['numpy']}"
-        yield WARN, fact, "the two can crash each other, make a fresh environment from one source"
+        yield WARN, fact, "together the two can crash; make a new environment in which both have one source"
 
 
 def machine():
@@ -132,47 +136,40 @@ def machine():
     import psutil
 
     free = psutil.virtual_memory().available / 1e9
-    remedy = f"a notebook takes up to {PEAK_MEMORY} GB, close other programs and other notebooks' kernels"
+    remedy = f"a notebook takes up to {PEAK_MEMORY} GB; close other programs and the kernels of other notebooks"
     enough = free >= PEAK_MEMORY
     yield OK if enough else WARN, f"{free:.1f} GB of memory free", "" if enough else remedy
 
 
 def computing_threads():
-    """How many threads compute, of how many cores, beside what; and how long they wait (machine.threads)."""
+    """How many threads compute on how many cores, how busy those are, and how long threads wait (machine.threads)."""
     import torch
 
     from minijepa.machine import threads
 
     chosen = [f"{name}={os.environ[name]}" for name in threads.OWN_NUMBER if os.environ.get(name)]
     number = torch.get_num_threads()
-    fact = f"{number} threads of {threads.allowed()} cores that may be used here, of {os.cpu_count()} in all"
+    fact = f"threads: {number}; this process may use {threads.allowed()} of {os.cpu_count()} cores"
     if chosen:
         enough = number <= threads.allowed()
-        remedy = "" if enough else "more threads than cores wait for each other, unset it or take fewer"
-        yield OK if enough else WARN, f"{fact}, as {', '.join(chosen)} asks for", remedy
+        remedy = "" if enough else "more threads than cores wait for each other; unset the variable or lower it"
+        yield OK if enough else WARN, f"{fact}; {', '.join(chosen)} sets the number", remedy
     else:
         others = threads.busy_cores_now()
-        most = threads.current.ceiling if threads.current else threads.allowed()  # often half the cores, one of a pair
+        most = threads.current.ceiling if threads.current else threads.allowed()  # often half: one core of a pair
         busy = others > threads.reading()[3] - most + 0.5  # then one thread is left out
-        remedy = "close what is not needed; the course computes with the cores that are free" if busy else ""
+        remedy = "close programs that you do not need; the course uses only the cores that are free" if busy else ""
         yield WARN if busy else OK, f"{fact}; other programs keep {others:.1f} cores busy", remedy
     if threads.in_time:
         waits = [f"{name}={os.environ[name]}" for name in threads.OWN_WAITING if os.environ.get(name)]
         yield OK, f"waiting threads: {', '.join(waits)}", ""
     else:
-        remedy = "beside busy programs that is slow, import minijepa before torch"
-        yield WARN, "torch was loaded before minijepa, so its waiting threads stay awake for long", remedy
-
-
-def best_device():
-    """cuda, mps or cpu, whichever is the fastest that PyTorch finds here."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        remedy = "this is slow while other programs are busy; import minijepa before torch"
+        yield WARN, "torch was imported before minijepa, so waiting threads stay awake for long", remedy
 
 
 def data():
-    """Which images are there. CIFAR-10 is read in full, so that a damaged copy is found here first."""
+    """Which images are on the disk. CIFAR-10 is read completely, so that a damaged copy is found here first."""
     from minijepa.datasets import DataCorrupt, cifar10, find_cifar10
     from minijepa.datasets.cifar import places
     from minijepa.datasets.shapes import shapeworld
@@ -181,8 +178,8 @@ def data():
     if folder is None:
         place = places()[0].absolute()
         free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free / 1e9
-        remedy = f"to fetch it run `python -m minijepa.datasets` ({free:.1f} GB free, {CIFAR_DISK} needed)"
-        yield WARN, "CIFAR-10 is not there, the notebooks will use ShapeWorld in its place", remedy
+        remedy = f"run `python -m minijepa.datasets` to download it (needs {CIFAR_DISK} GB, {free:.1f} GB are free)"
+        yield WARN, "CIFAR-10 is not on this disk, so the notebooks will use ShapeWorld instead", remedy
     else:
         try:
             images = sum(len(cifar10(split, download=False)) for split in ("train", "heldout", "test"))
@@ -193,24 +190,26 @@ def data():
 
 
 def training_step():
-    """One real step of I-JEPA on the CPU and, where there is one, on the accelerator."""
+    """Make one real training step of I-JEPA on the CPU and, if there is one, on the accelerator."""
     for device in dict.fromkeys(["cpu", best_device()]):
         try:
             loss = one_step(device)
         except Exception as error:
             if device == "cpu":
                 raise
-            remedy = "the course runs on the CPU, update the driver or PyTorch to use the accelerator"
+            remedy = "the course runs on the CPU; to use the accelerator, update its driver or PyTorch"
             yield WARN, f"training step on {device}: {one_line(error)}", remedy
             continue
         yield OK, f"training step on {device}: loss {loss:.3f}", ""
 
 
 def one_step(device):
-    """Train a small encoder for one step on eight images; the caller's random numbers are left as they were.
+    """Train a small encoder for one step on eight images and return the loss.
 
-    device: "cpu", "cuda" or "mps". Returns the loss. Raises RuntimeError if that is not finite or the step
-    changed no weight.
+    The state of the global random generator is left as it was.
+
+    device: "cpu", "cuda" or "mps".
+    Raises RuntimeError if the loss is not finite or if the step changed no weight.
     """
     import torch
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from minijepa import collapse
-from minijepa.vit import pool
+from minijepa.vit import eval_mode, pool
 
 DEAD_STD = 0.1  # below this deviation, where a LayerNorm makes 1 the natural scale, something no longer varies
 LEAST_CONTENT = 0.02  # an encoder at initialisation has several times this share
@@ -100,7 +100,6 @@ def diagnose_tokens(tokens, views=None):
     )
 
 
-@torch.no_grad()
 def diagnose(encoder, x, views=4, share=1 / 3, seed=0):
     """The Diagnosis of an encoder on a batch; its mode is left as it was.
 
@@ -110,16 +109,14 @@ def diagnose(encoder, x, views=4, share=1 / 3, seed=0):
     """
     if views == 1:
         raise ValueError("views must be 0, or at least 2 to compare, got 1")
-    training = encoder.training
-    encoder.eval()
-    tokens = encoder(x)  # [B, N, D]
-    b, n, _ = tokens.shape
-    generator = torch.Generator().manual_seed(seed)
-    pooled = []
-    for _ in range(views):
-        keep = torch.rand(b, n, generator=generator).topk(max(1, round(share * n)), dim=1).indices  # [B, K]
-        pooled.append(pool(encoder(x, keep=keep.to(x.device))))  # [B, D]
-    encoder.train(training)
+    with torch.no_grad(), eval_mode(encoder):
+        tokens = encoder(x)  # [B, N, D]
+        b, n, _ = tokens.shape
+        generator = torch.Generator().manual_seed(seed)
+        pooled = []
+        for _ in range(views):
+            keep = torch.rand(b, n, generator=generator).topk(max(1, round(share * n)), dim=1).indices  # [B, K]
+            pooled.append(pool(encoder(x, keep=keep.to(x.device))))  # [B, D]
     return diagnose_tokens(tokens, torch.stack(pooled, dim=1) if views else None)
 
 
@@ -128,7 +125,7 @@ class DiagnoseDuring:
 
     x: images [B, C, H, W] that stay the same, so that the curve moves for the encoder's sake alone; with 128 of them
     one diagnosis takes about as long as four training steps of 32, so that every=100 costs 4 % of a run
-    (`tools/bench_ticks.py` measures it; at most 5 % is wanted). One column per measure ("encoder_rankme", ...), and
+    (`tools/bench/ticks.py` measures it; at most 5 % is wanted). One column per measure ("encoder_rankme", ...), and
     "encoder_verdict".
     """
 

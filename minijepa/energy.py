@@ -11,12 +11,12 @@ section 2). Everything runs without gradient, in eval mode, and leaves the model
 """
 
 import math
-from contextlib import contextmanager
 
 import torch
 
+from minijepa.jepa import at_targets
 from minijepa.masking.sampling import Masks
-from minijepa.vit import gather_tokens
+from minijepa.vit import eval_mode
 
 # scikit-learn is imported inside the function: it would double the time of `import minijepa`
 
@@ -32,8 +32,8 @@ def pair_energies(jepa, x, y, masks):
     Raises ValueError if the shapes of x, y and masks do not fit each other or the encoder's grid.
     """
     check_inputs(jepa, masks, x=x, y=y)
-    with frozen(jepa):
-        return energies(jepa, predict(jepa, x, masks), jepa.teacher(y), masks)
+    with torch.no_grad(), eval_mode(jepa):
+        return jepa.energy(jepa.predict(x, masks)[1], at_targets(jepa.teacher(y), masks))
 
 
 def separation(compatible, shuffled):
@@ -70,12 +70,12 @@ def surprise_maps(jepa, x, *, target_keep, context_keep, rounds=4, generator=Non
         raise ValueError(f"rounds must be at least 1, got {rounds}")
     b, grid = len(x), tuple(jepa.encoder.grid)
     total = torch.zeros(b, math.prod(grid), device=x.device)  # [B, N]
-    with frozen(jepa):
+    with torch.no_grad(), eval_mode(jepa):
         tokens = jepa.teacher(x)  # [B, N, D]: the targets are the same whatever is hidden
         for _ in range(rounds):
             for masks in covering_masks(b, grid, target_keep, context_keep, generator):
                 masks = masks.to(x.device)
-                energy = energies(jepa, predict(jepa, x, masks), tokens, masks)  # [B, 1, K_t]
+                energy = jepa.energy(jepa.predict(x, masks)[1], at_targets(tokens, masks))  # [B, 1, K_t]
                 total.scatter_add_(1, masks.targets.flatten(1), energy.flatten(1))
     return (total / rounds).view(b, *grid)
 
@@ -144,9 +144,9 @@ def candidate_energies(jepa, x, candidates, masks):
     The prediction is made once. Raises ValueError if a candidate has not the shape of x, [B, C, H, W].
     """
     check_inputs(jepa, masks, x=x, candidate=candidates[0])
-    with frozen(jepa):
-        prediction = predict(jepa, x, masks)
-        rows = [energies(jepa, prediction, jepa.teacher(y), masks).flatten(1).mean(dim=1) for y in candidates]
+    with torch.no_grad(), eval_mode(jepa):
+        prediction = jepa.predict(x, masks)[1]
+        rows = [jepa.energy(prediction, at_targets(jepa.teacher(y), masks)).flatten(1).mean(dim=1) for y in candidates]
     return torch.stack(rows)
 
 
@@ -165,13 +165,13 @@ def energy_landscape(jepa, x, ends, weights, masks, space="pixels"):
         raise ValueError(f"weights must end in the number of ends, {len(ends)}, got shape {tuple(weights.shape)}")
     check_inputs(jepa, masks, x=x, **{f"end {p}": y for p, y in enumerate(ends)})
     rows = []
-    with frozen(jepa):
-        prediction = predict(jepa, x, masks)
+    with torch.no_grad(), eval_mode(jepa):
+        prediction = jepa.predict(x, masks)[1]
         corners = torch.stack([y if space == "pixels" else jepa.teacher(y) for y in ends])  # [P, B, ...]
         for w in weights.reshape(-1, len(ends)).to(corners):
             mixture = torch.tensordot(w, corners, dims=1)  # [B, ...]
             tokens = jepa.teacher(mixture) if space == "pixels" else mixture  # [B, N, D]
-            rows.append(energies(jepa, prediction, tokens, masks).flatten(1).mean(dim=1))
+            rows.append(jepa.energy(prediction, at_targets(tokens, masks)).flatten(1).mean(dim=1))
     return torch.stack(rows).view(*weights.shape[:-1], len(x))
 
 
@@ -189,30 +189,6 @@ def plane_weights(u, v):
 
 
 # --- the pieces ---
-
-
-@contextmanager
-def frozen(jepa):
-    """No gradient, eval mode; afterwards every module is in the mode it was in, also if something was raised."""
-    modes = [(module, module.training) for module in jepa.modules()]
-    jepa.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def predict(jepa, x, masks):
-    """What the model expects at the targets: g_phi(f_theta(context of x)), x: [B, C, H, W] -> [B, M, K_t, D]."""
-    return jepa.predictor(jepa.encoder(x, keep=masks.context), masks)
-
-
-def energies(jepa, prediction, tokens, masks):
-    """D(prediction, s_y at the targets). prediction: [B, M, K_t, D]; tokens: s_y [B, N, D]. Returns [B, M, K_t]."""
-    target = gather_tokens(tokens, masks.targets.flatten(1)).view(prediction.shape)  # [B, M, K_t, D]
-    return jepa.distance(prediction.float(), target.float())
 
 
 def check_inputs(jepa, masks, **images):

@@ -24,20 +24,15 @@ class Predictor(nn.Module):
 
     def __init__(self, dim, grid, width=48, depth=2, heads=3, out_dim=None, mask_tokens=1, positions="sincos"):
         super().__init__()
+        self.mask_tokens = nn.ParameterList(nn.Parameter(torch.zeros(width)) for _ in range(mask_tokens))
         self.embed = nn.Linear(dim, width)
-        self.mask_token = nn.Parameter(torch.zeros(width))
-        self.more_mask_tokens = nn.ParameterList(nn.Parameter(torch.zeros(width)) for _ in range(mask_tokens - 1))
-        add_positions(self, grid, width, heads, positions)  # pos_embed [N, width] or rotation [2, N, width / heads]
+        add_positions(self, grid, width, heads, positions)  # pos_embed [N, width] or rope [2, N, width / heads]
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.proj = nn.Linear(width, out_dim or dim)
         self.apply(init_weights)
-        for token in self.tokens():
+        for token in self.mask_tokens:
             nn.init.trunc_normal_(token, std=0.02)
-
-    def tokens(self):
-        """The mask tokens m, each [width], in the order of the mask specifications."""
-        return [self.mask_token, *self.more_mask_tokens]
 
     def forward(self, context, masks, token=0):
         """context: s_x [B, K_c, D]; masks: Masks with context [B, K_c] and targets [B, M, K_t].
@@ -48,14 +43,14 @@ class Predictor(nn.Module):
         """
         b, m, k = masks.targets.shape
         seen = self.embed(context)  # [B, K_c, width]
-        asked = self.tokens()[token].expand(b, m, k, -1)  # [B, M, K_t, width]
+        asked = self.mask_tokens[token].expand(b, m, k, -1)  # [B, M, K_t, width]
         if self.pos_embed is not None:
             seen, asked = seen + self.pos_embed[masks.context], asked + self.pos_embed[masks.targets]
-        x, turn = sequences(seen, asked), None  # [B * M, K_c + K_t, width]
-        if self.rotation is not None:
-            turn = self.rotation[:, sequences(masks.context, masks.targets)].unsqueeze(2)
+        x, rope = sequences(seen, asked), None  # [B * M, K_c + K_t, width]
+        if self.rope is not None:
+            rope = self.rope[:, sequences(masks.context, masks.targets)].unsqueeze(2)
         for block in self.blocks:
-            x = block(x, turn)  # [B * M, K_c + K_t, width]
+            x = block(x, rope)  # [B * M, K_c + K_t, width]
         x = self.proj(self.norm(x[:, -k:]))  # [B * M, K_t, out_dim]
         return rearrange(x, "(b m) k d -> b m k d", b=b)
 

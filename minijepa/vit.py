@@ -8,6 +8,7 @@ Source: Dosovitskiy et al. 2020 (arXiv:2010.11929); widths and depths of I-JEPA 
 """
 
 import math
+from contextlib import contextmanager
 
 from einops import rearrange
 from torch import nn
@@ -39,7 +40,7 @@ def gather_tokens(x, index):
 class Attention(nn.Module):
     """Multi-head self-attention: softmax(Q K^T / sqrt(D / heads)) V, then a linear map back to D.
 
-    x: [B, N, D] -> [B, N, D]. turn: rotary positions of the tokens (see positions.rotate) or None.
+    x: [B, N, D] -> [B, N, D]. rope: rotary positions of the tokens (see positions.rotate) or None.
     Raises ValueError if heads do not divide the width D. Source: arXiv:1706.03762, section 3.2.
     """
 
@@ -51,22 +52,22 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x, turn=None):
-        q, k, v = self.split(x, turn)
+    def forward(self, x, rope=None):
+        q, k, v = self.split(x, rope)
         # written out: at a few dozen tokens a CPU is as fast with it as with PyTorch's fused call, in bfloat16 faster
         x = (q @ k.transpose(-2, -1)).softmax(dim=-1) @ v  # [B, heads, N, D / heads]
         return self.proj(rearrange(x, "b h n d -> b n (h d)"))
 
-    def weights(self, x, turn=None):
+    def weights(self, x, rope=None):
         """The attention weights alone, to look at: x [B, N, D] -> [B, heads, N, N], each row a distribution."""
-        q, k, _ = self.split(x, turn)
+        q, k, _ = self.split(x, rope)
         return (q @ k.transpose(-2, -1)).softmax(dim=-1)
 
-    def split(self, x, turn=None):
+    def split(self, x, rope=None):
         """Queries (already divided by sqrt(D / heads)), keys and values, each [B, heads, N, D / heads]."""
         q, k, v = rearrange(self.qkv(x), "b n (three h d) -> three b h n d", three=3, h=self.heads)
-        if turn is not None:
-            q, k = rotate(q, turn), rotate(k, turn)
+        if rope is not None:
+            q, k = rotate(q, rope), rotate(k, rope)
         return q * q.shape[-1] ** -0.5, k, v
 
 
@@ -92,8 +93,8 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = MLP(dim, round(dim * mlp_ratio))
 
-    def forward(self, x, turn=None):
-        x = x + self.attn(self.norm1(x), turn)
+    def forward(self, x, rope=None):
+        x = x + self.attn(self.norm1(x), rope)
         return x + self.mlp(self.norm2(x))
 
 
@@ -161,28 +162,28 @@ class ViT(nn.Module):
             return tokens
         return tokens + (self.pos_embed if keep is None else self.pos_embed[keep])
 
-    def turn(self, keep=None):
+    def rope_of(self, keep=None):
         """Rotary positions, if any: of all tokens [2, N, D / heads], of keep [B, K] [2, B, 1, K, D / heads]."""
-        if self.rotation is None or keep is None:
-            return self.rotation
-        return self.rotation[:, keep].unsqueeze(2)
+        if self.rope is None or keep is None:
+            return self.rope
+        return self.rope[:, keep].unsqueeze(2)
 
     def forward(self, x, keep=None):
         """x: images [B, C, H, W] or clips [B, C, T, H, W]; keep: int64 [B, K] token indices, None for all.
 
         Returns [B, K, D] (all N tokens if keep is None), in the order of `keep`, after the final LayerNorm.
         """
-        x, turn = self.embed(x, keep), self.turn(keep)
+        x, rope = self.embed(x, keep), self.rope_of(keep)
         for block in self.blocks:
-            x = block(x, turn)
+            x = block(x, rope)
         return self.norm(x)
 
     def layers(self, x, keep=None):
         """The same forward pass, every block's output: a list of L tensors [B, K, D], the last one normalised."""
-        x, turn = self.embed(x, keep), self.turn(keep)
+        x, rope = self.embed(x, keep), self.rope_of(keep)
         outputs = []
         for block in self.blocks:
-            x = block(x, turn)
+            x = block(x, rope)
             outputs.append(x)
         return [*outputs[:-1], self.norm(x)]
 
@@ -221,19 +222,19 @@ class ViT(nn.Module):
 
 
 def add_positions(module, grid, dim, heads, positions):
-    """Give an encoder or predictor its fixed positions: `pos_embed` [N, D] to add, or `rotation` [2, N, D / heads].
+    """Give an encoder or predictor its fixed positions: `pos_embed` [N, D] to add, or `rope` [2, N, D / heads].
 
     Raises ValueError for a name that is not in POSITIONS.
     """
     if positions not in POSITIONS:
         raise ValueError(f"positions must be one of {', '.join(POSITIONS)}, got {positions!r}")
-    table = turn = None
+    table = rope = None
     if positions.startswith("sincos"):
         table = sincos(grid, dim, uniform=positions == "sincos_uniform")
     else:
-        turn = rotation(grid, dim // heads, published=positions == "rotary_published")
+        rope = rotation(grid, dim // heads, published=positions == "rotary_published")
     module.register_buffer("pos_embed", table)
-    module.register_buffer("rotation", turn, persistent=False)
+    module.register_buffer("rope", rope, persistent=False)
 
 
 def init_weights(module):
@@ -245,6 +246,23 @@ def init_weights(module):
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)
+
+
+def transformer_blocks(module):
+    """All transformer blocks inside a module, in the order in which it names them: a list of `Block`."""
+    return [each for each in module.modules() if isinstance(each, Block)]
+
+
+@contextmanager
+def eval_mode(module):
+    """Meanwhile eval mode; afterwards every part of the module is in the mode it was in, also after an error."""
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for each, training in modes:
+            each.training = training
 
 
 def count_parameters(module):

@@ -1,7 +1,7 @@
-"""The course as a stranger has it: only what the README's `make lab` installs, and, in a second place, only a wheel.
+"""The course as a new reader installs it: with only what `make lab` installs, and, in a second place, only a wheel.
 
-The environment is built without a network: a new venv that is shown the installed packages which the course requires,
-directly or not, and none that only an extra asks for. A developer's or CI's own additions cannot hide in it.
+The environment is built without a network: a new venv with links to the installed packages that the course requires,
+directly or not, and to none that only an extra requires. Packages that a developer or CI added are not in it.
 """
 
 import contextlib
@@ -22,13 +22,14 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 import minijepa
+from minijepa.family.shipped import pretrained_names
 
 REPO = Path(__file__).parents[1]
 SITE = Path(sysconfig.get_path("purelib"))
 
 
 def required(name):
-    """The distributions that `name` needs, itself included, without the extras that nothing here asks for."""
+    """The distributions that `name` needs, itself included, without the extras that nothing here requires."""
     found, waiting = {}, [(name, frozenset())]
     while waiting:
         name, extras = waiting.pop()
@@ -52,7 +53,7 @@ def new_environment(folder, distributions):
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = Path(subprocess.check_output([python, "-I", "-c", code], text=True).strip())
-    if (Path(sys.prefix) / "share").is_dir():  # the kernel that JupyterLab finds there
+    if (Path(sys.prefix) / "share").is_dir():  # JupyterLab finds the kernel there
         os.symlink(Path(sys.prefix) / "share", folder / "share")
     for distribution in distributions:
         for top in {Path(file).parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
@@ -80,7 +81,7 @@ def bare(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory):
-    """The interpreter that has the wheel of the course and what it requires, the repository nowhere near."""
+    """The interpreter that has the wheel of the course and its requirements, without the repository."""
     pytest.importorskip("hatchling", reason="it builds the wheel; `make test` installs it where it can be had")
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=REPO, check=True)
@@ -92,7 +93,7 @@ def elsewhere(tmp_path_factory):
 
 
 def run(python, *words, cwd, **more):
-    """A command of that environment, as a stranger types it: nothing of this process's paths or settings."""
+    """Run a command of that environment, without the paths and settings of this process."""
     hidden = ("PYTHONPATH", "VIRTUAL_ENV", "MINIJEPA_DATA", "PYTEST_XDIST_WORKER")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment.update({"MINIJEPA_OFFLINE": "1", **more})
@@ -107,7 +108,7 @@ def failures(done):
 
 
 def test_the_bare_environment_is_bare(bare):
-    """Else the tests below prove nothing: what only the tests compare with is not in it."""
+    """The tests below need this: packages that only tests compare with are not in it."""
     extras = [Requirement(line) for line in importlib.metadata.requires("minijepa") if "extra ==" in line]
     assert extras
     code = "import importlib.util, sys; print([m for m in sys.argv[1:] if importlib.util.find_spec(m)])"
@@ -115,7 +116,7 @@ def test_the_bare_environment_is_bare(bare):
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
-def test_the_checker_has_nothing_to_complain_of(bare):
+def test_the_checker_finds_no_failure(bare):
     done = run(bare, "-m", "minijepa.check", cwd=REPO)
     assert failures(done) == [] and done.returncode == 0, done.stdout + done.stderr
     assert "training step on cpu" in done.stdout
@@ -133,7 +134,7 @@ def test_the_first_cell_of_the_course_prints_what_is_committed(bare, tmp_path):
     done = run(bare, "-c", execute, "first.ipynb", "--inplace", cwd=tmp_path, JUPYTER_PREFER_ENV_PATH="1")
     assert done.returncode == 0, done.stdout + done.stderr
     ran, where = nbformat.read(tmp_path / "first.ipynb", as_version=4).cells
-    assert where.outputs[0].text.strip() == str(bare)  # not a kernel of somebody else's
+    assert where.outputs[0].text.strip() == str(bare)  # not a kernel of another environment
     assert "".join(output.get("text", str(output)) for output in ran.outputs) == expected
 
 
@@ -164,7 +165,7 @@ def test_the_wheel_trains(elsewhere, tmp_path):
 
 
 def test_the_wheel_holds_the_shipped_encoders(elsewhere, tmp_path):
-    names = minijepa.encoders.pretrained_names()
+    names = pretrained_names()
     code = "import sys, minijepa; print([minijepa.load_pretrained(name).encoder.dim for name in sys.argv[1:]])"
     done = run(elsewhere, "-c", code, *names, cwd=tmp_path)
     expected = [minijepa.load_pretrained(name).encoder.dim for name in names]

@@ -1,6 +1,6 @@
-"""The benchmark: both loops make the same gradients, what is counted is right, what is drawn comes from the JSON.
+"""The benchmark: both loops compute the same gradients, its counts are right, its figure needs only the JSON.
 
-No test looks at how long anything took.
+No test depends on how long anything took.
 """
 
 import contextlib
@@ -10,10 +10,10 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import REPO
 
 from minijepa import ViT, shapeworld
 from minijepa.train import parse_arguments
@@ -22,15 +22,14 @@ from minijepa.training.distributed import Team
 from minijepa.training.fit import fit
 from minijepa.training.optimizers import make_optimizers
 
-REPO = Path(__file__).parents[1]
-sys.path.insert(0, str(REPO / "tools"))
+sys.path.insert(0, str(REPO / "tools" / "bench"))
 
-import bench  # noqa: E402
-import bench_figure  # noqa: E402
-import bench_gpu  # noqa: E402
-import bench_split  # noqa: E402
-import bench_steps  # noqa: E402
-import bench_worker  # noqa: E402
+import figure as bench_figure  # noqa: E402
+import gpu as bench_gpu  # noqa: E402
+import run as bench  # noqa: E402
+import split as bench_split  # noqa: E402
+import steps as bench_steps  # noqa: E402
+import worker as bench_worker  # noqa: E402
 
 
 def test_both_arms_of_the_benchmark_do_the_same_arithmetic():
@@ -65,12 +64,12 @@ def test_operations_and_tokens_of_a_step_are_those_of_the_formula():
         return depth * (24 * n * dim**2 + 4 * n**2 * dim)
 
     masks = recipe.masks(2, torch.Generator().manual_seed(0))
-    k = masks.targets.shape[2]  # 28, or fewer where the block drawn is smaller
+    k = masks.targets.shape[2]  # 28, or fewer if the drawn block is smaller
     for size, dim, depth in (("nano", 96, 4), ("tiny", 192, 12)):
         teacher = 2 * 64 * 48 * dim + blocks(64, dim, depth)
         context = 2 * 20 * 48 * dim + blocks(20, dim, depth)
         predictor = 2 * 20 * dim * 48 + blocks(20 + k, 48, 2) + 2 * k * 48 * dim
-        expected = teacher + 3 * (context + predictor) - 2 * 20 * 48 * dim  # nobody needs the gradient of pixels
+        expected = teacher + 3 * (context + predictor) - 2 * 20 * 48 * dim  # the pixels need no gradient
         model = recipe.build(size, weight=0.0)
         assert bench_steps.step_flops(model, lambda batch: masks, (3, 32, 32), 2, draws=3) == expected
         assert next(model.parameters()).device.type == "cpu"
@@ -101,7 +100,7 @@ def test_a_worker_answers_and_a_dead_one_is_named():
 
 
 def test_every_arm_of_ours_keeps_its_memory_warm_as_fit_does(monkeypatch):
-    """Several processes too, else they would be compared with others on unequal terms; the textbook's loop does not."""
+    """So do the arms with several processes, else the comparison would be unfair; the textbook's loop does not."""
     kept = []
     monkeypatch.setattr(bench_worker, "keep_freed_memory", lambda: kept.append(arm))
     for arm in ("processes-float32", "nano-float32", "textbook-float32"):
@@ -111,7 +110,7 @@ def test_every_arm_of_ours_keeps_its_memory_warm_as_fit_does(monkeypatch):
 
 def test_arms_take_turns_and_the_fastest_counts(monkeypatch, capsys):
     class Fake:
-        """A Worker that writes down its turns and is faster each time."""
+        """A Worker that records its turns and is faster each time."""
 
         turns, left = [], []
 
@@ -142,7 +141,7 @@ def test_arms_take_turns_and_the_fastest_counts(monkeypatch, capsys):
 
 
 def test_the_step_by_hand_is_the_step_of_fit():
-    """One step of fit with the same crops and masks ends with the same parameters, teacher included."""
+    """One step of fit with the same crops and masks ends with the same parameters, those of the teacher included."""
     data, seen = shapeworld(8, seed=0), {}
 
     def masks(batch, generator):
@@ -163,14 +162,14 @@ def test_the_step_by_hand_is_the_step_of_fit():
 
 
 def bench_order(images):
-    """The order in which fit, seed 0, takes so many images."""
+    """The order in which fit takes this many images with seed 0."""
     from minijepa.training.batches import BatchOrder
 
     yield BatchOrder(images, images, 0).batch(0)
 
 
 def test_fit_is_watched_without_being_changed(monkeypatch):
-    """The same losses as unwatched, and the model ends with the same parameters."""
+    """The losses and the final parameters are those of a run that is not timed."""
     monkeypatch.setattr(bench_split, "BLOCK", 2)
     data, runs = shapeworld(8, seed=0), []
 
@@ -191,7 +190,7 @@ def test_fit_is_watched_without_being_changed(monkeypatch):
 
 def test_overheads_are_what_is_left_of_a_step():
     parts = {"teacher": 30.0, "context": 20.0, "predictor": 10.0, "backward": 30.0}  # 90 of 100
-    rest = {"optimiser": 4.0, "EMA": 1.0, "data": 2.0, "masks": 1.0}  # and 2 in no part
+    rest = {"optimiser": 4.0, "EMA": 1.0, "data": 2.0, "masks": 1.0}  # and 2 in none of the parts
     block = {name: (value, value / 2) for name, value in {"fit": 100.0, **parts, **rest}.items()}
     taken_away = {name: (9 * clock, processor) for name, (clock, processor) in block.items()}  # by another program
     table = bench_split.split([block, taken_away, block])
@@ -262,11 +261,11 @@ def test_the_tables_say_what_was_measured(result, capsys):
         "matmul peak 100 GFLOP/s float32, 200 bfloat16",
         "ours-float32: 2.00x the textbook's float32 images/s, 100x its mask rate",
         "compiled-bfloat16: 5.00x the textbook's",
-        "bfloat16 autocast pays: ours, batch 64: 2.00x",
+        "bfloat16 autocast is faster: ours, batch 64: 2.00x",
         "bfloat16 autocast changes little: nano, batch 32: 1.00x",
         "clips reach 43% of the peak, images 50%, batch 32: ratio 0.85",
-        "512 images/s, 1.60x one thread's",
-        "overhead of fit: all 20.0%, loop without optimiser and EMA 4.0%",
+        "512 images/s, 1.60x those of one thread",
+        "overhead of fit: 20.0% in all, 4.0% without optimiser and EMA",
     ):
         assert words in printed, words
 
@@ -283,7 +282,7 @@ def test_the_figure_needs_nothing_but_the_json(result, tmp_path, monkeypatch):
         [3200] * 2
     )
     assert len(bars.get_yticks()) == 2 + 4 + 4 + 3  # a bar per arm and batch
-    assert sum(each.get_width() for each in parts.patches) == pytest.approx(100)  # the parts make a step
+    assert sum(each.get_width() for each in parts.patches) == pytest.approx(100)  # the parts add up to a step
     assert [each.get_height() for each in counts.patches] == pytest.approx([320, 512])
     result["steps"] = [each for each in result["steps"] if "compiled" not in each["arm"]]  # without a compiler
     bench_figure.draw(result, tmp_path / "other.png")
@@ -330,7 +329,7 @@ def test_without_a_gpu_the_record_says_so(capsys):
 @pytest.mark.skipif(os.name == "nt" or not shutil.which("bash"), reason="shell scripts")
 @pytest.mark.parametrize("script", ["one_node.sh", "two_nodes.sh", "slurm.sh"])
 def test_a_launch_file_starts_what_the_command_line_understands(script, tmp_path):
-    """Programs of the cluster are replaced by ones that print their words."""
+    """The programs of the cluster are replaced by programs that print their arguments."""
     path = REPO / "docs" / "launch" / script
     programs = {"torchrun": 'printf "%s\\n" "$@"', "srun": 'exec "$@"', "scontrol": "echo first; echo second"}
     for name, body in programs.items():
@@ -348,4 +347,4 @@ def test_a_launch_file_starts_what_the_command_line_understands(script, tmp_path
     if script != "one_node.sh":
         assert {"--nnodes=2", "--rdzv-backend=c10d", "--rdzv-endpoint=first:29400"} <= set(before)
     parsed = parse_arguments(after)
-    assert parsed.steps == 5 and "7" not in str(parsed.out)  # the next job finds what this one left
+    assert parsed.steps == 5 and "7" not in str(parsed.out)  # the next job must find this job's folder

@@ -1,4 +1,4 @@
-"""`python -m minijepa.check`: each fact true, each failure one line with a remedy, and never a trace."""
+"""`python -m minijepa.check`: each fact is true, each failure is one line with a remedy, never a traceback."""
 
 import importlib.metadata
 import os
@@ -17,7 +17,7 @@ REPO = Path(__file__).parents[1]
 
 @pytest.fixture
 def installed(monkeypatch):
-    """An installed minijepa that requires two packages, and the versions that are there, to be changed."""
+    """An installed minijepa that requires two packages; the test may change the installed versions."""
     versions = {"minijepa": "0.1.0", "torch": "2.4.0+cpu", "tqdm": "4.66"}
 
     def version(name):
@@ -55,14 +55,14 @@ def test_an_old_package_fails_with_a_remedy(installed):
     installed["torch"] = "2.3.1"
     facts = list(check.packages())
     assert levels(facts) == ["[OK]", "[FAIL]", "[OK]"]
-    assert facts[1][1:] == ("torch 2.3.1 is too old, 2.4 or newer is needed", check.INSTALL)
+    assert facts[1][1:] == ("torch 2.3.1 is too old; the course needs 2.4 or newer", check.INSTALL)
 
 
 def test_a_missing_package_fails_with_a_remedy(installed):
     del installed["tqdm"]
     facts = list(check.packages())
     assert levels(facts) == ["[OK]", "[OK]", "[FAIL]"]
-    assert facts[2][1:] == ("tqdm is missing, 4.66 or newer is needed", check.INSTALL)
+    assert facts[2][1:] == ("tqdm is missing; the course needs 4.66 or newer", check.INSTALL)
 
 
 @pytest.mark.parametrize("extra", ["av>=12; extra == 'oracles'", 'av>=12 ; extra=="oracles"', "av>=12;extra=='x'"])
@@ -160,18 +160,18 @@ def run_check(tmp_path, **environment):
 
 
 def test_without_pytorch_there_are_lines_and_no_trace(tmp_path):
-    """A torch that cannot be imported, as after a broken installation, in a process of its own."""
+    """A torch that cannot be imported, as after a broken installation, in its own process."""
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch is broken')\n")
     done = run_check(tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
-    assert sys.executable in done.stdout  # the facts that need no PyTorch are there
+    assert sys.executable in done.stdout  # the facts that need no PyTorch are printed
     failed = [line for line in done.stdout.splitlines() if line.startswith("[FAIL]")]
     assert any("libtorch is broken" in line and "course.py setup" in line for line in failed)
 
 
 def test_a_name_that_the_console_lacks_is_written_as_its_number(tmp_path):
-    """As every command of the course does it, on both streams."""
+    """As every command of the course does, on both streams."""
     (folder := tmp_path / "猫").mkdir()
     (folder / "cifar-10-batches-bin").mkdir()
     done = run_check(folder, PYTHONIOENCODING="ascii", PYTHONUTF8="0")

@@ -74,8 +74,8 @@ def draw_two(batch, generator):
     return MaskSets((draw(batch, generator), sparse))
 
 
-def crop(x, generator, part=None):
-    return crop_flip(x.float(), generator, part=part).double()
+def crop(x, generator, rows_of=None):
+    return crop_flip(x.float(), generator, rows_of=rows_of).double()
 
 
 def build(weight=0.0, regulariser="variance_covariance", tokens=1, start=0):
@@ -136,8 +136,8 @@ def judge(team, batch_size=7):
     encoder = ViT(32, 4, dim=24, depth=2, heads=3)
 
     def own(data):
-        mine = features(encoder, data.subset(team.part(len(data))), batch_size=batch_size)  # [N / size, D]
-        return mine if team.size == 1 else distributed.gather(mine)  # [N, D]
+        mine = features(encoder, data.subset(team.rows(len(data))), batch_size=batch_size)  # [N / size, D]
+        return distributed.whole_batch(mine)  # [N, D]
 
     f, g = own(train), own(test)
     return {
@@ -526,20 +526,20 @@ def test_probe_numbers_do_not_depend_on_the_number_of_processes(together):
 
 
 def test_parts_make_the_whole():
-    parts = [list(range(12))[distributed.Team(rank, 3).part(12)] for rank in range(3)]
+    parts = [list(range(12))[distributed.Team(rank, 3).rows(12)] for rank in range(3)]
     assert sum(parts, []) == list(range(12)) and {len(part) for part in parts} == {4}
-    pieces = [list(range(12))[distributed.Team(rank, 2).part(12, piece, 3)] for piece in range(3) for rank in (0, 1)]
+    pieces = [list(range(12))[distributed.Team(rank, 2).rows(12, piece, 3)] for piece in range(3) for rank in (0, 1)]
     assert pieces == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]  # accumulated: each piece is shared
     with pytest.raises(ValueError, match="10 cannot be split evenly over 3"):
-        distributed.Team(0, 3).part(10)
-    with pytest.raises(ValueError, match="6 cannot be split evenly over 2 processes in 2 pieces"):
-        distributed.Team(0, 2).part(6, 0, 2)
+        distributed.Team(0, 3).rows(10)
+    with pytest.raises(ValueError, match="6 cannot be split evenly over 2 processes in 2 microbatches"):
+        distributed.Team(0, 2).rows(6, 0, 2)
 
 
 def test_a_part_of_a_batch_gets_the_crops_of_the_whole():
     x = torch.rand(6, 3, 8, 8)
     whole = crop_flip(x, torch.Generator().manual_seed(0))
-    parts = [crop_flip(x[i : i + 2], torch.Generator().manual_seed(0), part=(i, 6)) for i in (0, 2, 4)]
+    parts = [crop_flip(x[i : i + 2], torch.Generator().manual_seed(0), rows_of=(i, 6)) for i in (0, 2, 4)]
     assert torch.equal(torch.cat(parts), whole)
 
 
@@ -566,22 +566,16 @@ def test_a_session_on_gpus_takes_the_one_of_this_process(monkeypatch):
     assert told == [own, ("nccl", own)]
 
 
-class Term(torch.nn.Module):
-    def forward(self, z):
-        return z.sum()
-
-
-@pytest.mark.parametrize("regulariser", [variance_covariance, Term()])
-def test_the_regulariser_is_lent_and_given_back(regulariser, monkeypatch):
-    """Functions and modules alike; the features are gathered before it sees them."""
-    model = build()
-    model.regulariser = regulariser
-    names = set(model.state_dict())
-    monkeypatch.setattr(distributed, "gather", lambda z: torch.cat([z, -z]))
-    with distributed.over_the_whole_batch(model, distributed.Team(0, 2)):
-        z = torch.rand(3, 2)
-        assert model.regulariser(z) == regulariser(torch.cat([z, -z]))
-    assert model.regulariser is regulariser and set(model.state_dict()) == names
+def test_the_regulariser_is_asked_of_the_whole_batch(monkeypatch):
+    """The model hands it the features of all processes; alone those are its own."""
+    asked = []
+    model = build(weight=0.5)
+    model.regulariser = lambda z: asked.append(z.detach()) or z.sum()
+    x, masks = Images().pixels[:3], draw(3, torch.Generator().manual_seed(0))
+    model(x, masks)
+    monkeypatch.setattr("minijepa.jepa.whole_batch", lambda z: torch.cat([z, -z]))
+    model(x, masks)
+    assert torch.equal(asked[1], torch.cat([asked[0], -asked[0]])) and len(asked[0]) == 3
 
 
 def test_gradients_are_exchanged_once_per_step(monkeypatch):
@@ -626,7 +620,7 @@ def test_images_on_a_device():
 
 def test_taking_masks():
     masks = Masks(torch.arange(12).view(6, 2), torch.arange(24).view(6, 2, 2))
-    part = distributed.take(MaskSets((masks, masks)), slice(2, 4)).sets[1]
+    part = MaskSets((masks, masks)).rows(slice(2, 4)).sets[1]
     assert part.context.tolist() == [[4, 5], [6, 7]] and part.targets.shape == (2, 2, 2)
 
 

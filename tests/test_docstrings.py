@@ -20,8 +20,8 @@ TENSORS = set(
 
 # (file, name): why an argument of such a name is no tensor there
 NOT_TENSORS = {
-    ("training.py", "fit"): "`masks` is a function that draws them",
-    ("order.py", "BatchOrder"): "`images` is how many there are",
+    ("fit.py", "fit"): "`masks` is a function that draws them",
+    ("batches.py", "Batches"): "`masks` is a function that draws them",
     ("train.py", "steps_in"): "`masks` is a function that draws them",
     ("table.py", "probe_table"): "`train` is a data set",
 }

@@ -1,4 +1,4 @@
-"""The shipped encoders: what their cards say, they do; a damaged file is refused."""
+"""The shipped encoders: they score what their cards say, and a damaged file is refused."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ KEYS = {"name", "config", "sha256", "data", "recipe", "command", "commit", "date
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """Whoever opens a connection here fails: an encoder loads from what was installed."""
+    """Opening a connection fails here: an encoder must load from the installed files."""
 
     def refuse(*_, **__):
         raise AssertionError("this needs no network")
@@ -92,7 +92,7 @@ def test_a_changed_byte_is_seen(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_agrees_with_the_recorded_row(name):
-    """The numbers of a card are copied by a program; nobody may have touched them since."""
+    """A program copies the numbers of a card; they must not have been edited since."""
     from minijepa.plots.recorded import load
 
     card = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def test_the_card_agrees_with_the_recorded_row(name):
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """(folder of a run, the images that it learned from): a run of three steps on a folder of images."""
+    """(folder of a run of three steps on a folder of images, those images)."""
     root = tmp_path_factory.mktemp("own")
     for i, image in enumerate(shapeworld(40, seed=0).images):
         place = root / "Äpfel & pears" / ("cats", "dogs")[i % 2]
@@ -119,7 +119,7 @@ def own(tmp_path_factory):
 
 
 def test_an_encoder_of_one_s_own_comes_back_with_all_it_needs(own):
-    """The same vectors as those of the images normalised as in the training, from the folder or from the file."""
+    """Loaded from the folder or the file, it gives the vectors of images that are normalised as in the training."""
     run, images = own
     for place in (run, str(run), run / NAME):
         mine = load_pretrained(place)
@@ -130,7 +130,7 @@ def test_an_encoder_of_one_s_own_comes_back_with_all_it_needs(own):
     twin.load_state_dict(load_file(run / NAME))
     assert torch.equal(mine.encoder(mine.batch(images.images)), twin(images.batch()))
     shipped = load_pretrained()
-    assert shipped.floats(images.images).shape == (40, 3, 32, 32) and len(shipped.classes) == 10
+    assert shipped.batch(images.images).shape == (40, 3, 32, 32) and len(shipped.classes) == 10
 
 
 def test_an_encoder_of_another_size_keeps_it(tmp_path):

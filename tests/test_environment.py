@@ -1,4 +1,4 @@
-"""environment.yml, for conda, must ask for what pyproject.toml asks for, and for nothing from elsewhere."""
+"""environment.yml, for conda, must require what pyproject.toml requires, and nothing from other channels."""
 
 import ast
 import re
@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml  # arrives with timm and with JupyterLab's server
+import yaml  # installed with timm and with JupyterLab's server
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib  # arrives with pytest and JupyterLab on Python 3.10
+    import tomli as tomllib  # installed with pytest and JupyterLab on Python 3.10
 
 REPO = Path(__file__).parents[1]
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # the others have one name in both worlds
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # all other packages have the same name in both
 REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)")
 
 
@@ -60,7 +60,7 @@ def test_python_is_a_minor_that_the_package_supports(project, conda):
 
 
 def skips(path):
-    """{package: [reason or None, ...]} of what a file of tests skips without; a reason may be a constant there."""
+    """{package: [reason or None, ...]} for each package without which a test file skips tests."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     constants = {node.targets[0].id: node.value for node in tree.body
                  if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)}  # fmt: skip
@@ -73,7 +73,7 @@ def skips(path):
     return found
 
 
-def test_whoever_lacks_a_package_of_the_oracles_reads_how_to_have_it(project):
+def test_a_skip_for_a_missing_package_says_how_to_install_it(project):
     optional = requirements(project["optional-dependencies"]["oracles"])
     seen = {(name, reason) for path in (REPO / "tests").glob("*.py") for name, reasons in skips(path).items()
             for reason in reasons if name in optional}  # fmt: skip

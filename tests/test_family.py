@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from minijepa import ViT, fit, random_masks, shapeworld
-from minijepa.family import Data2Vec, TwoViews, info_nce, lejepa, no_masks, two_views
+from minijepa.family import METHODS, Data2Vec, TwoViews, info_nce, lejepa_loss, two_views
 from minijepa.family.two_views import colours
 from minijepa.losses import sigreg, vicreg
-from minijepa.training import distributed, recipe
+from minijepa.training import recipe
 
 
 def encoder(seed=0):
@@ -47,8 +47,8 @@ def test_lejepa_is_agreement_and_gaussianity():
     first, second = torch.randn(2, 64, 8, generator=torch.Generator().manual_seed(1))
     spread = ((first - second) / 2).square().mean()
     expected = 0.95 * spread + 0.05 * (sigreg(first) + sigreg(second)) / 2
-    assert torch.allclose(lejepa(first, second), expected, atol=1e-6)
-    assert lejepa(first, first) < lejepa(first, second)
+    assert torch.allclose(lejepa_loss(first, second), expected, atol=1e-6)
+    assert lejepa_loss(first, first) < lejepa_loss(first, second)
 
 
 def test_two_views_are_two_different_ones_of_each_image():
@@ -95,12 +95,12 @@ def test_data2vec_refuses_rotary_positions():
         Data2Vec(ViT(img_size=32, patch_size=4, dim=24, depth=1, heads=2, positions="rotary"), top=1)
 
 
-@pytest.mark.parametrize("loss", [info_nce, vicreg, lejepa])
+@pytest.mark.parametrize("loss", [info_nce, vicreg, lejepa_loss])
 def test_two_views_train(loss):
     model = TwoViews(encoder(), loss)
     start = [p.clone() for p in model.parameters()]
     settings = {**recipe.TRAINING, "augment": two_views, "batch_size": 16}
-    history = fit(model, shapeworld(32, seed=0), no_masks, **settings, steps=3)
+    history = fit(model, shapeworld(32, seed=0), **settings, steps=3)
     assert all(math.isfinite(row["loss"]) for row in history.rows)
     moved = [not torch.equal(a, b) for a, b in zip(start, model.parameters(), strict=True)]
     assert sum(moved) >= len(moved) - 1  # the last bias of the projector cancels in some losses
@@ -115,13 +115,28 @@ def test_data2vec_trains_and_its_teacher_follows():
     assert not any(p.requires_grad for p in model.target_encoder.parameters())
 
 
-@pytest.mark.parametrize(("size", "accumulate"), [(2, 1), (1, 2)])
-def test_batches_of_images_that_are_compared_are_not_split(size, accumulate, monkeypatch):
-    """Neither over processes nor into parts; refused before anything is sent or trained."""
-    monkeypatch.setattr(distributed.Team, "current", lambda: distributed.Team(0, size))
-    with pytest.raises(ValueError, match="TwoViews compares the images.*one process and accumulate=1"):
-        fit(TwoViews(encoder(), vicreg), shapeworld(8, seed=0), no_masks, steps=1, batch_size=4, augment=two_views,
-            accumulate=accumulate)  # fmt: skip
-    with pytest.raises(ValueError, match="augment=two_views does not take `part`"):
-        fit(recipe.build(), shapeworld(8, seed=0), masks, steps=1, batch_size=4, augment=two_views,
-            accumulate=accumulate)  # fmt: skip
+def test_batches_of_examples_that_are_compared_are_not_cut_into_microbatches():
+    """Refused before anything is trained; on several processes the model asks for the whole batch itself."""
+    with pytest.raises(ValueError, match="TwoViews compares the examples.*use accumulate=1, got 2"):
+        fit(TwoViews(encoder(), vicreg), shapeworld(8, seed=0), steps=1, batch_size=4, augment=two_views, accumulate=2)
+
+
+def test_an_augmentation_must_take_part_in_a_batch_in_parts():
+    def augment(x, generator):
+        return x
+
+    with pytest.raises(ValueError, match="augment=augment does not take `rows_of`"):
+        fit(recipe.build(), shapeworld(8, seed=0), masks, steps=1, batch_size=4, augment=augment, accumulate=2)
+
+
+def test_two_views_of_some_rows_are_those_of_the_whole_batch():
+    x = torch.rand(6, 3, 32, 32)
+    whole = two_views(x, torch.Generator().manual_seed(0))
+    part = two_views(x[2:5], torch.Generator().manual_seed(0), rows_of=(2, 6))
+    assert torch.equal(part, torch.cat([whole[2:5], whole[8:11]]))
+
+
+def test_a_relative_has_the_four_names():
+    for name, method in METHODS.items():
+        assert isinstance(method.NAME, str) and callable(method.model) and isinstance(method.TRAINING, dict), name
+        assert method.masks is None or callable(method.masks), name

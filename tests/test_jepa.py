@@ -60,7 +60,7 @@ def by_hand(model, x, masks):
             s_y = (s_y - s_y.mean(-1, keepdim=True)) / (s_y.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
         p = model.predictor
         for target in masks.targets[b]:
-            asked = p.mask_token + p.pos_embed[target]  # [K_t, width]
+            asked = p.mask_tokens[0] + p.pos_embed[target]  # [K_t, width]
             sequence = torch.cat([p.embed(s_x[0]) + p.pos_embed[masks.context[b]], asked])[None]
             for block in p.blocks:
                 sequence = block(sequence)
@@ -192,7 +192,7 @@ def test_two_sets_are_the_mean_of_two_steps_each_with_its_own_mask_token(weight)
     for number, masks in enumerate(sets.sets):
         twin = copy.deepcopy(model)
         with torch.no_grad():  # a model with one mask token, the one of this set
-            twin.predictor.mask_token.copy_(model.predictor.tokens()[number])
+            twin.predictor.mask_tokens[0].copy_(model.predictor.mask_tokens[number])
         alone = twin(x, masks)
         losses.append(alone.loss)
         torch.testing.assert_close(out.energy[number], alone.energy, atol=0, rtol=0)
@@ -202,7 +202,7 @@ def test_two_sets_are_the_mean_of_two_steps_each_with_its_own_mask_token(weight)
     torch.testing.assert_close(out.loss, sum(losses) / 2)
     assert out.all_targets.shape == (B, 8, 24)
     out.loss.backward()
-    for token in model.predictor.tokens():
+    for token in model.predictor.mask_tokens:
         assert token.grad.abs().max() > 0
     swapped = model(x, MaskSets(sets.sets[::-1]))
     assert (swapped.prediction[1] - out.prediction[0]).abs().max() > 1e-4  # the tokens differ
@@ -219,7 +219,7 @@ def test_one_set_is_the_image_path_bit_for_bit(x, masks):
     loss = energy.mean() + 0.1 * variance_covariance(context.mean(dim=1))
     assert torch.equal(a.loss, loss) and torch.equal(b.loss, loss)
     assert torch.equal(a.energy, energy) and torch.equal(b.energy[0], energy)
-    assert "mask_token" in model.predictor.state_dict() and not list(model.predictor.more_mask_tokens)
+    assert "mask_tokens.0" in model.predictor.state_dict() and len(model.predictor.mask_tokens) == 1
 
 
 def test_fit_trains_on_clips_with_two_sets():
@@ -245,7 +245,7 @@ def test_more_tokens_do_not_change_the_first():
         ones.append(Predictor(24, GRID, width=12, depth=1, mask_tokens=count))
     for name, p in ones[0].named_parameters():
         assert torch.equal(p, dict(ones[1].named_parameters())[name]), name
-    assert len(ones[1].tokens()) == 2 and ones[1].tokens()[1].abs().max() > 0
+    assert len(ones[1].mask_tokens) == 2 and ones[1].mask_tokens[1].abs().max() > 0
 
 
 # --- MAE's box: pixels as targets ---

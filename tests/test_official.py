@@ -64,7 +64,7 @@ def block_tensors(block, name):
 
 def original_predictor(predictor, prefix, many_tokens, table=True):
     state = {"predictor_pos_embed": predictor.pos_embed[None].clone()} if table else {}
-    tokens = [token[None, None] for token in predictor.tokens()]  # [1, 1, width] each
+    tokens = [token[None, None] for token in predictor.mask_tokens]  # [1, 1, width] each
     if many_tokens:
         state |= {f"mask_tokens.{i}": token for i, token in enumerate(tokens)}
     else:

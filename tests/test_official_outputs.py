@@ -85,7 +85,7 @@ def test_ijepa_context_and_three_targets(tmp_path):
 @pytest.mark.parametrize("name", ["vjepa", "vjepa2"])
 def test_clips_two_sets_of_masks(name, tmp_path):
     found, recorded = opened(name, tmp_path)
-    assert len(found.predictor.tokens()) == {"vjepa": 2, "vjepa2": 10}[name]
+    assert len(found.predictor.mask_tokens) == {"vjepa": 2, "vjepa2": 10}[name]
     for i in range(2):
         masks = Masks(recorded[f"context{i}"], recorded[f"targets{i}"][:, None])  # [B, K_c], [B, 1, K_t]
         context = found.encoder(recorded["x"], masks.context)

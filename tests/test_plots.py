@@ -1,4 +1,4 @@
-"""Each picture is drawn once, from plain tensors; what can be checked in numbers is."""
+"""Each figure is drawn once, from plain tensors; what can be checked in numbers is checked."""
 
 import base64
 import io
@@ -12,14 +12,14 @@ from minijepa import plots
 from minijepa.training import recipe
 
 
-def test_every_picture_is_a_figure():
+def test_every_function_returns_a_figure():
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     masks = recipe.masks(4, torch.Generator().manual_seed(0))
     tokens = torch.randn(4, 64, 96)
     figures = [
         plots.image_grid(images, columns=2, titles=["a", "b", "c", "d"]),
         plots.mask_gallery(images, masks, recipe.GRID),
-        plots.heatmaps({"a": torch.rand(8, 8), "b": torch.rand(8, 8)}, "share"),
+        plots.heatmaps({"a": torch.rand(8, 8), "b": torch.rand(8, 8)}, "fraction"),
         plots.curves({"a": ([1, 2], [0.1, 0.2])}, "step", "loss", {"level": 0.1}),
         plots.probe_bars({"x": {"kNN": 0.1, "linear": 0.2}, "y": {"kNN": 0.3, "linear": 0.4}}, chance=0.1),
         plots.patch_pca(images, {"encoder": tokens}, recipe.GRID),
@@ -46,12 +46,12 @@ def test_principal_colours_find_a_planted_direction():
 
 
 def test_outside_a_notebook_show_prints_its_sentences(capsys):
-    plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
-    assert capsys.readouterr().out == "A diagram.\nLook for: two paths.\n"
+    plots.show(plots.jepa_diagram(), "A diagram.", "the two paths from the image to the energy.")
+    assert capsys.readouterr().out == "A diagram.\nLook for: the two paths from the image to the energy.\n"
 
 
-def test_a_picture_and_its_words_are_one_piece_of_html():
-    """Quotes and brackets in the words stay words; the bytes come back as they were."""
+def test_an_image_and_its_alternative_text_are_one_piece_of_html():
+    """Quotes and brackets in the text stay text; the bytes of the image are unchanged."""
     alt = 'A map: "low" < 0.1 & <b>dark</b>'
     bundle = plots.described(b"\x89PNG bytes", alt)
     (image,) = Images(bundle["text/html"]).found
@@ -60,19 +60,19 @@ def test_a_picture_and_its_words_are_one_piece_of_html():
     assert kind == "data:image/png;base64" and base64.b64decode(data) == b"\x89PNG bytes"
 
 
-def test_in_a_notebook_show_displays_the_picture_with_its_words(monkeypatch, capsys):
+def test_in_a_notebook_show_displays_the_image_with_its_alternative_text(monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr(plots, "in_notebook", lambda: True)
+    monkeypatch.setattr(plots.figures, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
-    plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
+    plots.show(plots.jepa_diagram(), "A diagram.", "the two paths.")
     (image,) = Images(shown[0]["text/html"]).found
     picture = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
     assert picture.width > 600 and image["alt"] == "A diagram."
-    assert capsys.readouterr().out == "Look for: two paths.\n"
+    assert capsys.readouterr().out == "Look for: the two paths.\n"
 
 
 class Images(HTMLParser):
-    """The attributes of each image of a piece of HTML, and nothing else may be in it."""
+    """The attributes of each image in a piece of HTML, which may contain nothing else."""
 
     def __init__(self, text):
         super().__init__()
@@ -84,5 +84,5 @@ class Images(HTMLParser):
         self.found.append(dict(attributes))
 
 
-def test_the_palette_is_okabe_and_itos_in_grey_distinct_by_more_than_colour():
+def test_there_are_as_many_line_styles_and_markers_as_colours():
     assert len(set(plots.PALETTE)) == len(plots.LINES) == len(plots.MARKERS) == 8

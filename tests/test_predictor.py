@@ -33,7 +33,7 @@ def context(masks):
 def one_block(predictor, context, seen, asked):
     """The published form for one image and one target block: context [K_c, D], indices [K_c] and [K_t]."""
     tokens = [predictor.embed(c) + predictor.pos_embed[j] for c, j in zip(context, seen.tolist(), strict=True)]
-    tokens += [predictor.mask_token + predictor.pos_embed[j] for j in asked.tolist()]
+    tokens += [predictor.mask_tokens[0] + predictor.pos_embed[j] for j in asked.tolist()]
     x = torch.stack(tokens)[None]  # [1, K_c + K_t, width]
     for block in predictor.blocks:
         x = block(x)
@@ -85,8 +85,8 @@ def test_gradient_reaches_everything(predictor, context, masks):
     for name, p in predictor.named_parameters():
         assert p.grad is not None and p.grad.abs().max() > 0, name
     assert (context.grad.abs().amax(dim=-1) > 0).all()
-    assert predictor.mask_token.shape == (12,)
-    assert 0 < predictor.mask_token.abs().max() < 0.2
+    assert predictor.mask_tokens[0].shape == (12,)
+    assert 0 < predictor.mask_tokens[0].abs().max() < 0.2
 
 
 def test_width_of_the_targets():

@@ -1,16 +1,17 @@
-"""The judges judged: on features whose answer is known, by brute force, and with labels without meaning."""
+"""The probes, evaluated on features whose answer is known, against brute force, and with meaningless labels."""
 
 import math
 
 import pytest
 import torch
+from helpers import seeded
 
 from minijepa.probes import KNNDuring, features, knn_probe, linear_probe, paired_error, raw_pixels
 from minijepa.vit import ViT
 
 
 class Images:
-    """Noise that answers `len` and `batch`, with labels."""
+    """Noise with labels, which has a length and `batch`."""
 
     def __init__(self, count=7, classes=3):
         self.pixels = torch.randn(count, 3, 8, 8, generator=seeded(0))
@@ -21,10 +22,6 @@ class Images:
 
     def batch(self, index=None, device=None):
         return (self.pixels if index is None else self.pixels[index]).to(device)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def clusters(count, spread, classes=4, dim=6, seed=0):
@@ -38,7 +35,7 @@ PROBES = [knn_probe, linear_probe]
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_separable_features_are_read_off(probe):
+def test_separable_features_are_classified(probe):
     assert probe(*clusters(300, 0.1), *clusters(200, 0.1, seed=5)) == 1.0
 
 
@@ -51,12 +48,12 @@ def test_features_without_content_give_chance(probe):
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_shuffled_labels_give_chance(probe):
-    """Good features, training labels dealt out anew: whoever still scores has seen the test labels."""
+    """Good features and shuffled training labels: a probe that still scores has seen the test labels."""
     (x, y), (test, test_y) = clusters(800, 0.5), clusters(600, 0.5, seed=5)
     assert probe(x, y, test, test_y) > 0.95
     wrong = [probe(x, y[torch.randperm(800, generator=seeded(s))], test, test_y) for s in range(8)]
-    assert abs(sum(wrong) / 8 - 0.25) < 0.12  # whole clusters move together, so single runs scatter
-    # and a test image is judged on its own, not with the help of the others
+    assert abs(sum(wrong) / 8 - 0.25) < 0.12  # whole clusters change their label together, so single runs vary much
+    # each test image is scored on its own, without the help of the others
     singles = [probe(x, y, test[i : i + 60], test_y[i : i + 60]) for i in range(0, 600, 60)]
     assert sum(singles) / 10 == pytest.approx(probe(x, y, test, test_y))
 
@@ -78,14 +75,14 @@ def test_knn_equals_brute_force(k, offset):
     (x, y), (test, test_y) = clusters(200, 4.0), clusters(150, 4.0, seed=5)
     x, test = x + offset, test + offset
     expected = slow_knn(x, y, test, test_y, k)
-    assert 0.3 < expected < 0.95  # hard enough to tell two rules apart
+    assert 0.3 < expected < 0.95  # hard enough to distinguish two rules
     assert knn_probe(x, y, test, test_y, k=k) == pytest.approx(expected, abs=1e-9)
-    each = knn_probe(x, y, test, test_y, k=k, each=True)  # image by image, for paired comparisons
+    each = knn_probe(x, y, test, test_y, k=k, each=True)  # for each image, as paired comparisons need it
     assert each.dtype == torch.bool and each.shape == test_y.shape and each.double().mean().item() == expected
 
 
 def test_knn_looks_at_directions_from_the_mean():
-    """Two classes on two opposite rays: lengths differ more than directions, and must not matter."""
+    """Two classes on two opposite rays: the lengths differ more than the directions, but must not matter."""
     lengths = torch.rand(200, 1, generator=seeded(0)) * 100 + 0.1
     labels = torch.arange(200) % 2
     x = lengths * torch.tensor([[1.0, 0.2], [-1.0, -0.2]])[labels] + 1e-2 * torch.randn(200, 2, generator=seeded(1))
@@ -110,7 +107,7 @@ def test_paired_error_counts_the_images_that_only_one_gets_right(counts):
 
 
 def test_paired_error_is_what_other_test_images_would_show():
-    """A bootstrap: draw the same images for both, again and again; no formula is in it."""
+    """A bootstrap, without a formula: draw the same images for both encoders, many times."""
     a, b = pairs(300, 60, 40, 100)
     drawn = torch.randint(500, (20_000, 500), generator=seeded(4))
     differences = a.double()[drawn].mean(dim=1) - b.double()[drawn].mean(dim=1)  # [20000]
@@ -131,7 +128,7 @@ def test_paired_error_refuses_what_is_not_image_by_image():
 
 
 def fitted_accuracy(x, y, test, test_y, c):
-    """The same convex problem solved to the end by torch's LBFGS in float64: it has only one answer."""
+    """The same convex problem, which has a single solution, solved by torch's LBFGS in float64 until it converges."""
     mean, std = x.double().mean(dim=0), x.double().std(dim=0, correction=0)
     x, test = (x.double() - mean) / std, (test.double() - mean) / std
     weight = torch.zeros(int(y.max()) + 1, x.shape[1], dtype=torch.float64, requires_grad=True)
@@ -213,7 +210,7 @@ def test_features_leave_the_encoder_as_it_was(encoder, training):
     encoder.train(training)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     features(encoder, Images())
-    assert modes == [False]  # frozen means eval mode too
+    assert modes == [False]  # a frozen encoder is in eval mode
     assert encoder.training == training and all(m.training == training for m in encoder.modules())
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert all(p.requires_grad and p.grad is None for p in encoder.parameters())
@@ -246,9 +243,9 @@ def test_knn_during_writes_its_column(encoder):
     assert rows == [{"knn": expected} if step % 5 == 0 else {} for step in range(1, 11)]
 
 
-def test_what_no_probe_can_be_asked_is_refused_in_plain_words():
+def test_data_that_a_probe_cannot_score_are_refused():
     vectors, labels = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 2
-    with pytest.raises(ValueError, match="20 neighbours are asked for their vote, but there are 12"):
+    with pytest.raises(ValueError, match="20 neighbours are to vote, but there are only 12"):
         knn_probe(vectors, labels, vectors, labels)
     assert knn_probe(vectors, labels, vectors, labels, k=1) == 1.0
     with pytest.raises(ValueError, match="all 12 training labels are the same"):

@@ -1,25 +1,23 @@
-"""The attentive probe: equal to PyTorch's attention, blind to order, able to find one token, honest on noise."""
+"""The attentive probe: it equals PyTorch's attention, ignores order, finds one token, and scores chance on noise."""
 
 import pytest
 import torch
+from helpers import seeded
 
+from minijepa.probes import attentive
 from minijepa.probes.attentive import AttentiveProbe, attentive_probe, fit_attentive, moments, read
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def probe_of(dim=12, out=5, heads=3):
     torch.manual_seed(0)
     probe = AttentiveProbe(dim, out, heads)
-    for p in probe.parameters():  # biases and norms too, so that a forgotten one shows
+    for p in probe.parameters():  # biases and norms too, so that a missing one is detected
         p.data.normal_(std=0.4)
     return probe
 
 
 def test_it_is_cross_attention_mlp_norm_linear():
-    """PyTorch's own attention with the same weights, then the rest written out."""
+    """PyTorch's own attention with the same weights, and the other operations written out."""
     probe, x = probe_of(), torch.randn(4, 7, 12, generator=seeded(1))
     reference = torch.nn.MultiheadAttention(12, 3, batch_first=True)
     parts = (probe.to_q.weight, probe.to_k, probe.to_v.weight)
@@ -41,7 +39,7 @@ def test_every_part_learns():
     assert [name for name, p in probe.named_parameters() if p.grad is None or p.grad.abs().max() == 0] == []
 
 
-def test_the_order_of_tokens_means_nothing_to_it():
+def test_the_order_of_the_tokens_does_not_matter():
     probe, x = probe_of(), torch.randn(4, 7, 12, generator=seeded(1))
     torch.testing.assert_close(probe(x[:, torch.randperm(7, generator=seeded(2))]), probe(x))
 
@@ -52,7 +50,7 @@ def test_heads_must_divide_the_width():
 
 
 def one_token_tells(count, seed, length=20, dim=8):
-    """Noise, and one token at a random place whose direction is the class and whose length marks it."""
+    """Noise tokens and, at a random position, one longer token whose direction gives the class."""
     x = torch.randn(count, length, dim, generator=seeded(seed))
     labels = torch.randint(3, (count,), generator=seeded(seed + 1))
     place = torch.randint(length, (count,), generator=seeded(seed + 2))
@@ -60,13 +58,13 @@ def one_token_tells(count, seed, length=20, dim=8):
     return x, labels
 
 
-def test_it_finds_the_token_that_a_mean_drowns():
+def test_it_finds_the_token_that_a_mean_hides():
     from minijepa.probes import linear_probe
 
     (x, y), (test, test_y) = one_token_tells(600, 0), one_token_tells(400, 50)
     found = attentive_probe(x, y, test, test_y, steps=300)
-    drowned = linear_probe(x.mean(dim=1), y, test.mean(dim=1), test_y)
-    assert found > 0.97 and drowned < 0.9
+    hidden = linear_probe(x.mean(dim=1), y, test.mean(dim=1), test_y)
+    assert found > 0.97 and hidden < 0.9
 
 
 def test_without_content_it_scores_chance():
@@ -117,9 +115,10 @@ def test_half_precision_and_a_feature_that_never_changes():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_moments(dtype):
+def test_moments(dtype, monkeypatch):
+    monkeypatch.setattr(attentive, "CHUNK", 16)
     x = (1000 + torch.randn(70, 3, 4, generator=seeded(0))).to(dtype)
-    mean, std = moments(x, batch_size=16)
+    mean, std = moments(x)
     flat = x.double().flatten(0, 1)
     torch.testing.assert_close(mean, flat.mean(dim=0).float())
     torch.testing.assert_close(std, flat.std(dim=0, correction=0).float(), rtol=1e-4, atol=0)
@@ -127,10 +126,10 @@ def test_moments(dtype):
 
 def test_fewer_images_than_a_batch():
     x, y = one_token_tells(6, 0)
-    assert fit_attentive(x, y, steps=3, batch_size=64)(x).shape == (6, int(y.max()) + 1)
+    assert fit_attentive(x, y, steps=3)(x).shape == (6, int(y.max()) + 1)
 
 
 @pytest.mark.parametrize("truth", [torch.zeros(3, dtype=torch.int64), torch.zeros(4), torch.zeros(4, 1, 1)])
 def test_truth_of_another_shape_is_refused(truth):
-    with pytest.raises(ValueError, match=r"for 4 images truth must be int64 \[4\]"):
+    with pytest.raises(ValueError, match=r"for 4 images the truth must be int64 \[4\]"):
         fit_attentive(torch.zeros(4, 2, 8), truth)

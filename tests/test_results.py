@@ -8,14 +8,14 @@ import sys
 
 import pytest
 import torch
-from test_tools import TOOLS, load
+from helpers import REPO, load_tool
 
 from minijepa import fit, shapeworld
 from minijepa.plots.recorded import ablations, choices, choose, curves, summary
 from minijepa.plots.recorded import load as load_recorded
 
-sys.path.append(str(TOOLS))  # where results.py finds tables.py
-results = load("results")
+sys.path.append(str(REPO / "tools" / "record"))  # where results.py finds tables.py
+results = load_tool("record/results")
 tables = sys.modules["tables"]
 FILES = sorted(results.FOLDER.glob("*.json"))
 
@@ -25,9 +25,9 @@ def test_there_are_recorded_tables():
 
 
 def made_by(row, name):
-    """Is the command the row's own, or that of the same run in another table?"""
+    """Whether the command is the row's own, or that of the same run in another table."""
     where, arm, seed = re.fullmatch(
-        r'python tools/results.py run (\w+) --arm "(.+)" --seed (\d)', row["command"]
+        r'python tools/record/results.py run (\w+) --arm "(.+)" --seed (\d)', row["command"]
     ).groups()
     if (where, arm, int(seed)) == (name, row["arm"], row["seed"]):
         return True
@@ -54,8 +54,8 @@ def test_a_recorded_table_says_how_it_was_made(path):
         assert row["knn_curve"][0][0] == 0 and row["knn_curve"][-1][0] == row["steps"]
 
 
-def test_one_baseline_for_one_untrained_encoder():
-    """The same size, seed and labels are the same weights and the same probe, in whatever table; others differ."""
+def test_one_baseline_for_one_random_init_encoder():
+    """Equal size, seed and labels mean equal weights and probes, in every table; all other scores differ."""
     found, raw = {}, {}
     for row in (row for path in FILES for row in json.loads(path.read_text(encoding="utf-8"))["rows"]):
         scores = row["scores"]
@@ -86,7 +86,7 @@ def test_a_run_that_two_tables_share_is_made_once():
 
 @pytest.mark.parametrize("name", [name for name in results.TABLES if results.read(name)["rows"]])
 def test_the_cheapest_row_run_again_at_a_small_scale_is_like_the_recorded(name):
-    """Two classes that colour alone tells apart: whatever was trained for two steps still sees that."""
+    """The classes differ in brightness, which every encoder still shows after two steps of training."""
     kept = min(load_recorded(name)["rows"], key=lambda row: row.get("cpu_minutes", row["minutes"]))
     train, heldout = (easy(shapeworld(count, seed=seed)) for count, seed in ((420, 0), (60, 1)))
     row = results.run_row(name, kept["arm"], 0, steps=2, train=train, heldout=heldout, labels=300)
@@ -98,7 +98,7 @@ def test_the_cheapest_row_run_again_at_a_small_scale_is_like_the_recorded(name):
 
 
 def easy(data):
-    """The same pictures in two classes: the second half is much darker."""
+    """The same images in two classes, one of them much darker."""
     labels = (torch.arange(len(data)) % 2).long()
     images = torch.where(labels.view(-1, 1, 1, 1) == 1, data.images // 4, data.images)
     return dataclasses.replace(data, images=images, labels=labels, classes=("light", "dark"))
@@ -109,13 +109,13 @@ def test_every_arm_trains(name, arm):
     changes = {key: value for key, value in results.TABLES[name]["arms"][arm].items() if key != "steps"}
     model, masks, settings = results.make(0, **changes)
     if masks is None:
-        return  # supervised: run below
+        return  # supervised: the next test runs it
     history = fit(model, shapeworld(8, seed=0), masks, **{**settings, "batch_size": 4, "steps": 1})
     assert math.isfinite(history.rows[0]["loss"])
 
 
 @pytest.mark.parametrize("arm", ["supervised", "SimCLR"])
-def test_a_relative_is_judged_like_the_others(arm):
+def test_a_relative_is_evaluated_like_the_others(arm):
     row = results.run_row(
         "peers", arm, 0, steps=2, train=shapeworld(420, seed=0), heldout=shapeworld(60, seed=1), labels=300
     )
@@ -138,7 +138,7 @@ def test_half_masks_see_one_half_and_ask_for_the_other():
     assert len(sides) == 4
 
 
-def test_summary_is_mean_deviation_and_count():
+def test_summary_is_mean_standard_deviation_and_count():
     rows = [{"arm": "a", "scores": {"knn": v}} for v in (0.1, 0.3)] + [{"arm": "b", "scores": {"knn": 0.5}}]
     found = summary({"rows": rows}, "knn")
     assert found["a"] == (pytest.approx(0.2), pytest.approx(0.02**0.5), 2)
@@ -184,7 +184,7 @@ def test_the_choice_is_made_without_the_heldout_images():
         assert found == {(0.3, 0.4): "none", (0.2, 0.5): "none", (0.4, 0.3): "black"}
 
 
-def test_validation_images_are_the_last_and_lend_no_label(monkeypatch):
+def test_validation_images_are_the_last_and_give_no_label(monkeypatch):
     given = []
     monkeypatch.setattr(results, "probe_table", lambda *args, raw: given.append(args) or {"arm": {"kNN": 0.5}})
     train = shapeworld(80, seed=0)
@@ -201,7 +201,7 @@ def test_every_single_change_has_its_validation_scores():
             assert {f"validation_{key}" for key in results.PROBES.values()} <= row["scores"].keys(), (name, row["arm"])
 
 
-def test_an_unknown_table_is_named_beside_those_there_are():
+def test_an_unknown_table_is_named_with_those_that_exist():
     with pytest.raises(ValueError, match="'nothing'.*parts"):
         load_recorded("nothing")
 

@@ -99,7 +99,7 @@ def test_kept_tokens_are_turned_by_their_own_place(positions):
     order = torch.rand(3, 8, generator=seeded(2)).argsort(dim=1)
     whole = vit(x)
     torch.testing.assert_close(vit(x, order), whole.gather(1, order[..., None].expand_as(whole)), atol=1e-5, rtol=0)
-    attention, turn = vit.blocks[0].attn, vit.turn()
+    attention, turn = vit.blocks[0].attn, vit.rope_of()
     value = attention.qkv(whole)[..., 64:].view(3, 8, 2, 16).transpose(1, 2)
     mixed = (attention.weights(whole, turn) @ value).transpose(1, 2).flatten(2)
     torch.testing.assert_close(attention(whole, turn), attention.proj(mixed), atol=1e-5, rtol=1e-5)
@@ -115,8 +115,8 @@ def test_predictor_with_rotary_positions_equals_a_loop():
     out = predictor(context, masks)
     for b in range(2):
         for m in range(2):
-            x = torch.cat([predictor.embed(context[b]), predictor.mask_token.expand(2, -1)])[None]
-            turn = predictor.rotation[:, torch.cat([masks.context[b], masks.targets[b, m]])]
+            x = torch.cat([predictor.embed(context[b]), predictor.mask_tokens[0].expand(2, -1)])[None]
+            turn = predictor.rope[:, torch.cat([masks.context[b], masks.targets[b, m]])]
             for block in predictor.blocks:
                 x = block(x, turn)
             torch.testing.assert_close(out[b, m], predictor.proj(predictor.norm(x))[0, 3:], atol=1e-5, rtol=1e-5)

@@ -1,32 +1,23 @@
-"""tools/course.py: what a set-up does when it is new, interrupted, moved or damaged. Nothing is installed."""
+"""tools/course.py: a set-up that is new, interrupted, moved or damaged. Nothing is really installed."""
 
 import ast
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers import REPO, load_tool
 
-REPO = Path(__file__).parents[1]
 PYTHON = [3, 12]
-
-
-def load_course():
-    spec = importlib.util.spec_from_file_location("course", REPO / "tools" / "course.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """tools/course.py over an empty project, with an interpreter that always is `PYTHON` and no uv."""
-    module = load_course()
+    """tools/course.py with an empty project, an interpreter that is always `PYTHON`, and no uv."""
+    module = load_tool("course")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     module.REPO, module.VENV = tmp_path, tmp_path / ".venv"
     module.STAMP = module.VENV / "minijepa-setup.json"
@@ -41,7 +32,7 @@ def course(tmp_path, monkeypatch):
 
 @pytest.fixture
 def log(course, monkeypatch):
-    """Stand-ins for the two slow parts; the list of what was done."""
+    """Replace the two slow parts; returns the list of what was done."""
     done = []
 
     def create(base, uv):
@@ -85,7 +76,7 @@ def test_an_interrupted_or_failed_set_up_goes_on(course, log, monkeypatch, end):
         course.setup()
     monkeypatch.setattr(course, "install", install)
     course.setup()
-    assert log == ["create", "look", "look", "install"]  # the second run kept what there was
+    assert log == ["create", "look", "look", "install"]  # the second run kept the environment
     course.setup()
     assert log == ["create", "look", "look", "install"]
 
@@ -116,7 +107,7 @@ def test_packages_that_do_not_import_leave_no_stamp(course, log, monkeypatch):
 def test_a_deleted_package_is_noticed_and_brought_back(course, log):
     course.setup()
     (course.VENV / "site" / "torch").rmdir()
-    assert course.diagnose(PYTHON, course.read_stamp()) == ("install", "no longer there: torch")
+    assert course.diagnose(PYTHON, course.read_stamp()) == ("install", "these packages are missing: torch")
     course.setup()
     assert log == ["create", "look", "install", "look", "install"]
     assert (course.VENV / "site" / "torch").exists()
@@ -136,7 +127,7 @@ def test_new_requirements_are_installed_without_starting_over(course, log):
     course.setup()
     assert log == ["create", "look", "install", "look", "install"]
     (course.REPO / "pyproject.toml").write_text("[project]\ndependencies = ['new']\n\n[tool.ruff]\n")
-    course.setup()  # a setting of the linter asks for nothing
+    course.setup()  # a setting of the linter requires no installation
     assert log == ["create", "look", "install", "look", "install"]
 
 
@@ -232,7 +223,7 @@ def test_an_interrupted_addition_takes_nothing_from_a_complete_course(course, lo
 
 
 def distribution(site, name, damage=None):
-    """A package and its script as an installer leaves them, with RECORD; `damage`: what went wrong since."""
+    """A package and its script as an installer leaves them, with RECORD; damage: what happened to it afterwards."""
     (site / name).mkdir(parents=True)
     (site / name / "__init__.py").write_text("x = 1\n")
     (site / "bin").mkdir(exist_ok=True)
@@ -258,10 +249,10 @@ def test_half_written_packages_are_forgotten_and_whole_ones_kept(tmp_path, capsy
     whole = distribution(tmp_path, "whole")
     damages = ["missing", "cut", "no record", "empty record", "script"]
     broken = [distribution(tmp_path, "broken_" + d.replace(" ", "_"), d) for d in damages]
-    load_course().forget_broken(tmp_path)
+    load_tool("course").forget_broken(tmp_path)
     assert whole.exists()
     assert [info.name for info in broken if info.exists()] == []
-    assert capsys.readouterr().out.count("Not whole") == len(damages)
+    assert capsys.readouterr().out.count("Incomplete") == len(damages)
 
 
 # --- installers and interpreters --------------------------------------------------------------------------
@@ -290,7 +281,7 @@ def test_pip_is_used_without_uv(course, monkeypatch):
 
 
 def test_an_old_python_finds_a_newer_one_or_says_what_to_do(monkeypatch):
-    course = load_course()
+    course = load_tool("course")
     versions = {"python3.11": [3, 11], "python3": [3, 9]}
     monkeypatch.setattr(course, "version_of", lambda python: versions.get(python))
     assert course.find_python() == "python3.11"
@@ -300,13 +291,13 @@ def test_an_old_python_finds_a_newer_one_or_says_what_to_do(monkeypatch):
 
 
 def test_version_of_asks_the_interpreter_itself(tmp_path):
-    course = load_course()
+    course = load_tool("course")
     assert course.version_of(sys.executable) == list(sys.version_info[:2])
     assert course.version_of(str(tmp_path / "python")) is None
 
 
 def test_a_python_without_venv_is_told_which_package_to_install(monkeypatch, tmp_path):
-    course = load_course()
+    course = load_tool("course")
     course.VENV = tmp_path / ".venv"
     monkeypatch.setattr(course, "works", lambda command: False)
     monkeypatch.setattr(course, "version_of", lambda python: [3, 12])
@@ -325,13 +316,13 @@ def test_the_script_parses_on_python_3_6_and_needs_only_the_standard_library():
 
 
 def test_the_superuser_flag_is_given_to_the_superuser_alone():
-    course = load_course()
+    course = load_tool("course")
     assert "--allow-root" in course.lab_flags(root=True, screen=True)
     assert "--allow-root" not in course.lab_flags(root=False, screen=False)
 
 
 def test_no_browser_without_a_display():
-    course = load_course()
+    course = load_tool("course")
     assert not course.has_screen("Linux", {})
     assert not course.has_screen("Linux", {"DISPLAY": ""})
     assert course.has_screen("Linux", {"DISPLAY": ":0"})
@@ -365,7 +356,7 @@ def test_each_worker_has_one_thread_unless_the_reader_chose(course, monkeypatch,
 
 
 def test_ci_does_what_the_readme_says_and_nothing_more():
-    """Whatever CI installs or sets beyond the README's commands hides what a reader meets first."""
+    """CI must not install or set more than the README's commands do, or it would hide what fails for a reader."""
     lines = (REPO / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     lines = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     bookkeeping = {
@@ -400,7 +391,7 @@ def test_each_make_target_is_a_command_of_the_script():
     script = (REPO / "tools" / "course.py").read_text(encoding="utf-8")
     offered = set(re.search(r"commands = \[([^\]]*)\]", script)[1].split('"'))
     assert phony - {"help", "clean"} <= offered
-    assert all(f"make {target} " in makefile for target in phony - {"help"})  # `make` names them all
+    assert all(f"make {target} " in makefile for target in phony - {"help"})  # `make` lists them all
 
 
 @pytest.mark.skipif(not shutil.which("make") or os.name == "nt", reason="needs make and a POSIX shell")
@@ -409,7 +400,7 @@ def test_make_takes_whichever_python_exists(tmp_path, name):
     stub = tmp_path / name
     stub.write_text("#!/bin/sh\n")
     stub.chmod(0o755)
-    # without what an outer `make test` hands down
+    # without the variables of an outer `make test`
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     command = [shutil.which("make"), "-n", "--no-print-directory", "lab", "ARGS=--port=9"]
     done = subprocess.run(command, cwd=REPO, env={**environment, "PATH": str(tmp_path)}, capture_output=True, text=True)
@@ -418,7 +409,7 @@ def test_make_takes_whichever_python_exists(tmp_path, name):
 
 def test_jupyterlab_is_told_not_to_ask_about_news(course, monkeypatch):
     course.quiet_lab()
-    course.quiet_lab()  # again: nothing to complain about
+    course.quiet_lab()  # a second time without an error
     (path,) = course.VENV.rglob("overrides.json")
     assert path.parent == course.VENV / "share" / "jupyter" / "lab" / "settings"
     settings = json.loads(path.read_text(encoding="utf-8"))["@jupyterlab/apputils-extension:notification"]

@@ -1,4 +1,4 @@
-"""Threads: waiting is told in time, cores that others keep busy are left to them, a reader's choice stays."""
+"""Threads: waiting is set in time, busy cores are left to other programs, and the reader's own choice is kept."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from minijepa.machine import threads
 
 
 def run(code, **environment):
-    """What a new interpreter prints that knows nothing of this one's settings."""
+    """What a new interpreter prints, without the settings of this one."""
     own = (*threads.OWN_NUMBER, *threads.OWN_WAITING)
     kept = {name: value for name, value in os.environ.items() if name not in own}
     done = subprocess.run([sys.executable, "-c", code], env={**kept, **environment}, capture_output=True, text=True)
@@ -26,7 +26,7 @@ def run(code, **environment):
 
 
 def test_runtimes_are_told_before_torch_is_loaded():
-    """The variables stand at the moment when torch begins to load (os.environ is the C library's)."""
+    """The variables are set when torch begins to load (os.environ sets those of the C library)."""
     code = """
 import importlib.abc, os, sys
 class Watch(importlib.abc.MetaPathFinder):
@@ -61,7 +61,7 @@ def test_no_more_threads_than_this_process_may_use():
 
 
 def test_a_containers_quota_counts(monkeypatch):
-    """joblib's count reads the quota of a cgroup; its own variable stands in for one here."""
+    """joblib's count respects the quota of a cgroup; here its own variable replaces such a quota."""
     assert run("import minijepa, torch; print(torch.get_num_threads())", LOKY_MAX_CPU_COUNT="1") == "1"
 
 
@@ -75,7 +75,7 @@ def test_a_readers_number_of_threads_stays(name):
 
 
 class Machine:
-    """A machine of so many cores whose clock and load the test turns; this process computes on `own` of them."""
+    """A machine whose clock and load the test controls; this process computes on `own` of its cores."""
 
     def __init__(self, monkeypatch, cores=2, number=2):
         self.now, self.everyone, self.mine, self.others, self.own, self.number = 0.0, 0.0, 0.0, 0.0, 0.0, number
@@ -96,7 +96,7 @@ class Machine:
 
 @pytest.mark.parametrize(
     ("others", "expected"), [(0.0, 2), (0.3, 2), (0.6, 1), (1.0, 1), (2.0, 1), (5.0, 1)]
-)  # 5: readings are not taken in one moment
+)  # 5: the numbers of a reading are not taken at the same moment
 def test_cores_that_others_keep_busy_are_left_to_them(monkeypatch, others, expected):
     machine = Machine(monkeypatch)
     machine.others = others
@@ -114,7 +114,7 @@ def test_threads_follow_the_load_both_ways_and_not_its_blinks(monkeypatch):
     assert machine.count.fit() == 8
     machine.others = 3.0
     machine.wait(1.0)
-    assert machine.count.fit() == 8  # the last look is too short ago
+    assert machine.count.fit() == 8  # the last look is too recent
     machine.wait(5.0)
     assert machine.count.fit() == 5
     machine.others = 0.0
@@ -123,7 +123,7 @@ def test_threads_follow_the_load_both_ways_and_not_its_blinks(monkeypatch):
 
 
 def test_what_was_long_ago_does_not_count(monkeypatch):
-    """An hour of reading, then a call: the average would hide it."""
+    """The reader reads for an hour, then a video call begins: the average over the hour would hide it."""
     machine = Machine(monkeypatch)
     machine.count.fit()
     machine.wait(3600.0)
@@ -145,7 +145,7 @@ def test_someone_elses_number_is_left_alone(monkeypatch, looked, chosen):
 
 @pytest.mark.parametrize(("others", "expected"), [(0.0, 2), (2.0, 1)])
 def test_in_a_container_its_quota_and_its_programs_count(monkeypatch, tmp_path, others, expected):
-    """Two cores of 64: a second kernel in the same container takes them, what the host does elsewhere does not."""
+    """Two cores of 64: a second kernel in the same container keeps them busy; other work of the host does not."""
     machine = Machine(monkeypatch)
     monkeypatch.undo()
     monkeypatch.setattr(threads, "CGROUP", tmp_path)
@@ -181,7 +181,7 @@ def test_what_happens_on_other_cores_does_not_count():
 
 
 def test_a_real_busy_program_is_seen():
-    """Against the machine itself: the processor time that one more program has had is among what others had."""
+    """On this machine: the time of other programs contains the processor time of a program that was started."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
             clock = psutil.Process(busy.pid)
@@ -196,7 +196,7 @@ def test_a_real_busy_program_is_seen():
 
 
 def test_a_notebook_looks_before_each_cell(monkeypatch):
-    """IPython's own events, in a shell of its own; a plain program has none."""
+    """IPython's own events, in a new shell; a plain program has no shell."""
     from IPython.core.interactiveshell import InteractiveShell
 
     looks = []

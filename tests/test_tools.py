@@ -1,23 +1,12 @@
-"""The tools: the notebook builder keeps what matters. The benchmark has tests of its own, in test_bench.py."""
-
-import importlib.util
-from pathlib import Path
+"""The notebook builder: it keeps what matters and drops the noise. test_bench.py tests the benchmark."""
 
 import nbformat
 import pytest
-
-TOOLS = Path(__file__).parents[1] / "tools"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from helpers import load_tool
 
 
 def test_building_a_notebook_runs_it_and_drops_the_noise(tmp_path):
-    build = load("build_notebooks")
+    build = load_tool("build_notebooks")
     path = tmp_path / "small.ipynb"
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("print(1 + 1)")]
@@ -40,5 +29,5 @@ def test_a_cell_that_may_fail_and_does_is_not_written_back(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     before = path.read_bytes()
     with pytest.raises(RuntimeError, match="small.ipynb: cell 1 ended in ZeroDivisionError"):
-        load("build_notebooks").execute(path)
+        load_tool("build_notebooks").execute(path)
     assert path.read_bytes() == before

@@ -16,7 +16,6 @@ from minijepa.masking.sampling import Masks
 from minijepa.predictor import Predictor
 from minijepa.training.batches import BatchOrder
 from minijepa.training.checkpoint import load_checkpoint
-from minijepa.training.distributed import take
 from minijepa.training.fit import TrainingDiverged, fit
 from minijepa.training.memory import keep_freed_memory
 from minijepa.training.optimizers import make_optimizers, warmup_cosine
@@ -94,7 +93,7 @@ def assert_equal_states(a, b):
         assert torch.equal(a[name], b[name]), name
 
 
-def double_it(x, generator=None, part=None):
+def double_it(x, generator=None, rows_of=None):
     return 2 * x
 
 
@@ -118,7 +117,7 @@ def test_equals_a_plain_loop(weight, accumulate):
     run(model, data, masks, steps=steps, lr=lr, **schedules, accumulate=accumulate, augment=double_it)
 
     learned = [(n, p) for n, p in twin.named_parameters() if not n.startswith("teacher")]
-    plain = [p for n, p in learned if n.endswith("bias") or "norm" in n or n.endswith("mask_token")]
+    plain = [p for n, p in learned if n.endswith("bias") or "norm" in n or "mask_tokens" in n]
     matrices = [p for n, p in learned if not any(p is q for q in plain)]
     optimizer = torch.optim.AdamW(
         [{"params": matrices}, {"params": plain, "weight_decay": 0}], lr=lr, betas=betas, foreach=False
@@ -136,7 +135,7 @@ def test_equals_a_plain_loop(weight, accumulate):
         for part, rows in enumerate(index[t].chunk(accumulate)):
             loss = (
                 loss
-                + twin(double_it(data.pixels[rows]), take(drawn[t], slice(part * size, (part + 1) * size))).loss
+                + twin(double_it(data.pixels[rows]), drawn[t].rows(slice(part * size, (part + 1) * size))).loss
                 / accumulate
             )
         loss.backward()
@@ -230,7 +229,7 @@ def test_weight_decay_leaves_out_biases_norms_and_the_mask_token():
     decayed, plain = ({names[id(p)] for p in group["params"]} for group in optimizer.param_groups)
     learned = {name for name in names.values() if not name.startswith("teacher")}
     assert decayed | plain == learned and not decayed & plain
-    assert {name for name in plain if not (name.endswith("bias") or "norm" in name)} == {"predictor.mask_token"}
+    assert {name for name in plain if not (name.endswith("bias") or "norm" in name)} == {"predictor.mask_tokens.0"}
     assert not {name for name in decayed if name.endswith("bias") or "norm" in name}
     assert [group["decays"] for group in optimizer.param_groups] == [True, False]
     assert optimizer.param_groups[1]["weight_decay"] == 0
@@ -263,8 +262,8 @@ def test_accumulation_equals_one_batch(parts):
     def poorest(batch, generator):
         return block_masks(batch, GRID, n_targets=2, target_scale=(0.2, 0.3), generator=generator)
 
-    def crop(x, generator, part=None):
-        return crop_flip(x.float(), generator, part=part).double()
+    def crop(x, generator, rows_of=None):
+        return crop_flip(x.float(), generator, rows_of=rows_of).double()
 
     settings = {"masks": poorest, "augment": crop, "batch_size": 8}
     whole, one = run(**settings)
@@ -280,7 +279,7 @@ def test_a_part_needs_an_augment_that_knows_of_it():
     def noise(x, generator):
         return x + torch.randn(x.shape, generator=generator)
 
-    with pytest.raises(ValueError, match="augment=noise does not take `part`.*crop_flip"):
+    with pytest.raises(ValueError, match="augment=noise does not take `rows_of`.*crop_flip"):
         run(augment=noise, accumulate=2)
     run(augment=partial(crop_flip, flip=False), accumulate=2, model=build().float(), data=Images().single())
 

@@ -1,6 +1,6 @@
 """Explorers: what is drawn is what was asked for, every control changes it, nothing impossible ends in a traceback.
 
-How long a tick of a slider takes, tools/bench_ticks.py measures; no test does, since machines differ.
+How long a tick of a slider takes, tools/bench/ticks.py measures; no test does, since machines differ.
 """
 
 import base64

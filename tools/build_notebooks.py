@@ -1,11 +1,11 @@
-"""Run notebooks and write them back in the form that is committed: executed in order, outputs in, noise out.
+"""Run notebooks and write them back in the form that is committed: executed in order, with outputs, without noise.
 
     python tools/build_notebooks.py                      every notebook under notebooks/ whose code changed
     python tools/build_notebooks.py notebooks/03*.ipynb  these, changed or not
     python tools/build_notebooks.py --check              run nothing; name the notebooks that need a run
 
-The run is the one that the tests make: one kernel per notebook, all cells, no shortened mode. A cell that fails
-stops the tool and leaves the file on disk as it was.
+The run is the one that the tests make: one kernel per notebook, all cells, no shortened mode. If a cell fails, the
+program stops and the file on the disk stays as it was.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def code_hash(notebook):
 
 
 def normalise(notebook):
-    """Drop what differs between machines and runs but means nothing: timings, widget state, kernel versions."""
+    """Drop what differs between machines and runs without a meaning: timings, widget state, kernel versions."""
     stamp = code_hash(notebook)
     notebook.metadata = nbformat.from_dict(
         {
@@ -47,13 +47,13 @@ def normalise(notebook):
 
 
 def merge(output):
-    """Remove the live widget from an output that also carries a static picture."""
+    """Remove the live widget from an output that also holds a static picture."""
     output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return output
 
 
 def join(outputs):
-    """One stream where the kernel sent several pieces, whose cuts depend on timing."""
+    """Join the pieces of a stream that the kernel sent one by one, since where they end depends on timing."""
     joined = []
     for output in outputs:
         last = joined[-1] if joined else None
@@ -65,13 +65,13 @@ def join(outputs):
 
 
 def empty(output):
-    """True for an output that held only a live widget."""
+    """Whether an output holds nothing but a live widget."""
     data = output.get("data")
     return data is not None and set(data) == {"application/vnd.jupyter.widget-view+json"}
 
 
 def execute(path):
-    """Run one notebook in its own folder and replace it on disk, atomically, when every cell went through."""
+    """Run one notebook in its own folder and, if every cell succeeded, replace the file atomically."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -79,7 +79,7 @@ def execute(path):
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False,
                             resources={"metadata": {"path": str(path.parent)}})  # fmt: skip
     client.execute()
-    for number, cell in enumerate(notebook.cells, start=1):  # a tag lets an assignment's cells go on
+    for number, cell in enumerate(notebook.cells, start=1):  # a tag lets cells of an assignment go on
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 raise RuntimeError(f"{path.name}: cell {number} ended in {output.ename}: {output.evalue}")

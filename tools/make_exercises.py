@@ -1,18 +1,18 @@
-"""Derive the exercises from the solutions: answers out, hidden tests out, outputs out, nbgrader's metadata in.
+"""Derive the exercises from the solutions: without answers, hidden tests and outputs, with nbgrader's metadata.
 
     python tools/make_exercises.py            write exercises/ from solutions/
     python tools/make_exercises.py --check    write nothing; name what is not up to date
 
-The result is, byte for byte, what `nbgrader generate_assignment` makes of the same solutions, and needs no nbgrader.
-A solution marks its cells by metadata, `cell.metadata.nbgrader`, schema version 3:
+The result equals, byte for byte, what `nbgrader generate_assignment` makes of the same solutions, without nbgrader.
+A solution describes its cells by metadata, `cell.metadata.nbgrader`, schema version 3:
 
-    an answer in code    solution: true, grade: false; what stands between ### BEGIN SOLUTION and ### END SOLUTION
-                         becomes a stub, the rest stays
-    a check              grade: true, solution: false, locked: true, points; what stands between ### BEGIN HIDDEN TESTS
-                         and ### END HIDDEN TESTS is for the marker's eyes
-    an answer in words   a markdown cell with solution: true, grade: true, points; its text (model answer and marking
-                         scheme) is replaced as a whole
-    given code           locked: true, grade: false, solution: false; restored before marking
+    an answer in code    solution: true, grade: false; the lines between ### BEGIN SOLUTION and ### END SOLUTION become
+                         a stub, the others stay
+    a check              grade: true, solution: false, locked: true, points; the lines between ### BEGIN HIDDEN TESTS
+                         and ### END HIDDEN TESTS are left out
+    an answer in words   a markdown cell with solution: true, grade: true, points; its whole text (model answer and
+                         marking scheme) is replaced
+    given code           locked: true, grade: false, solution: false; it is restored before marking
 """
 
 import argparse
@@ -29,7 +29,7 @@ TEXT_STUB = ["YOUR ANSWER HERE"]
 
 
 def student_version(notebook):
-    """The notebook that is handed out; changes `notebook` in place and returns it."""
+    """The notebook that students get; it changes `notebook` in place and returns it."""
     for cell in notebook.cells:
         marks = cell.metadata.get("nbgrader", {})
         grade, solution, locked = (marks.get(key, False) for key in ("grade", "solution", "locked"))
@@ -40,12 +40,12 @@ def student_version(notebook):
         stub = CODE_STUB if cell.cell_type == "code" else TEXT_STUB
         source = replace_regions(cell.source, "SOLUTION", stub)
         if source != cell.source and not solution:
-            raise ValueError(f"a solution stands in a cell that is not marked as an answer:\n{cell.source}")
+            raise ValueError(f"a cell holds a solution but is not marked as an answer (solution: true):\n{cell.source}")
         if solution and source == cell.source:
             source = "\n".join(stub)
         without = replace_regions(source, "HIDDEN TESTS", [])
         if without != source and not grade:
-            raise ValueError(f"hidden tests stand in a cell that is not marked as a check:\n{cell.source}")
+            raise ValueError(f"a cell holds hidden tests but is not marked as a check (grade: true):\n{cell.source}")
         cell.source = without
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -62,7 +62,7 @@ def replace_regions(source, what, stub):
     for line in source.split("\n"):
         if f"BEGIN {what}" in line:
             if inside:
-                raise ValueError(f"BEGIN {what} twice without an END between:\n{source}")
+                raise ValueError(f"BEGIN {what} follows BEGIN {what} without an END between them:\n{source}")
             inside = True
             indent = re.match(r"\s*", line)[0]
             lines += [indent + text for text in stub]
@@ -71,7 +71,7 @@ def replace_regions(source, what, stub):
         elif not inside:
             lines.append(line)
     if inside:
-        raise ValueError(f"BEGIN {what} without END {what}:\n{source}")
+        raise ValueError(f"BEGIN {what} has no END {what}:\n{source}")
     return "\n".join(lines)
 
 

@@ -1,9 +1,9 @@
-"""The README's picture, made by the code: masks -> embeddings -> probe.
+"""The README's figure, drawn from a run: masks -> embeddings -> probe.
 
     python tools/overview.py runs/cifar10-seed0     a folder that `python -m minijepa.train` wrote
 
-Draws three held-out images, what the context encoder sees of each and the block to predict, the first principal
-components of the learned patch tokens, and the kNN accuracies from the run's metrics.json. Writes docs/overview.png.
+It draws three held-out images, what the context encoder sees of each, the block to predict, the first three principal
+components of the learned patch tokens, and the kNN accuracies from the run's metrics.json, into docs/overview.png.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A run of your own, on one process or on many: photographs at 224 pixels, read from disk by workers.
+"""Your own run, in one process or in many: photographs at 224 pixels, which workers read from the disk.
 
 python docs/launch/own_script.py path/to/photographs [steps]
 torchrun --standalone --local-addr=127.0.0.1 --nproc-per-node=2 docs/launch/own_script.py path/to/photographs [steps]
@@ -16,7 +16,7 @@ from minijepa.training import distributed
 def main(path, steps=1000):
     device = distributed.own_device("cuda" if torch.cuda.is_available() else "cpu")
     with distributed.session(device) as team:
-        torch.manual_seed(0)  # the same weights on every process
+        torch.manual_seed(0)  # the same weights in every process
         encoder = ViT.small(img_size=224, patch_size=16)
         predictor = Predictor(encoder.dim, encoder.grid, width=192, depth=6, heads=6)
         model = JEPA(encoder, predictor, weight=0.03)

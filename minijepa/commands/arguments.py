@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from minijepa.family import METHODS
+from minijepa.machine.hardware import best_device
 from minijepa.training import distributed, recipe
 from minijepa.training.checkpoint import holds_run
 from minijepa.training.validate import LARGEST_SEED
@@ -37,18 +39,20 @@ def parse_arguments(argv=None, description=None):
     """
     count, positive = number(int, 1, 2**31 - 1), number(float, 0, 1_000_000, above=True)
     parser = argparse.ArgumentParser(prog="python -m minijepa.train", description=description)
-    parser.add_argument("--data", default="cifar10", help="cifar10, shapeworld, or a folder of images")
+    parser.add_argument("--method", default="ijepa", choices=METHODS, help="what is trained (default ijepa)")
+    data = "cifar10, shapeworld or a folder of images; for vjepa moving-shapes or a folder of videos"
+    parser.add_argument("--data", help=data)
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=positive, help="length of training on this machine (default 2)")
     budget.add_argument("--steps", type=count, help="length of training in optimiser steps")
     parser.add_argument("--size", choices=SIZES, help="encoder size (default nano, with --longer micro)")
-    weight = "of the variance-covariance regulariser; 0: none"
-    parser.add_argument("--weight", type=number(float, 0, 1_000_000), default=recipe.WEIGHT, help=weight)
+    weight = f"of the variance-covariance regulariser; 0: none (default {recipe.WEIGHT})"
+    parser.add_argument("--weight", type=number(float, 0, 1_000_000), help=weight)
     parser.add_argument("--published", action="store_true", help="the published masks, crop, schedules; weight 0")
     parser.add_argument("--longer", action="store_true", help="the recipe for ten minutes and more, with --size micro")
     parser.add_argument("--batch-size", type=count, help="images per step, over all processes")
     parser.add_argument("--accumulate", type=count, default=1, help="parts of a batch, one after the other")
-    parser.add_argument("--lr", type=positive, help=f"peak learning rate (default {recipe.TRAINING['lr']})")
+    parser.add_argument("--lr", type=positive, help="peak learning rate (default: the method's)")
     parser.add_argument("--optimizer", choices=["adamw", "muon"], help="default muon, with --published adamw")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--compile", action="store_true", help="torch.compile: a minute to start, then faster")
@@ -64,9 +68,20 @@ def parse_arguments(argv=None, description=None):
     arguments.given = given
     if arguments.minutes is None and arguments.steps is None:
         arguments.minutes = 2.0
+    for name in ("published", "longer", "weight"):
+        if arguments.method != "ijepa" and getattr(arguments, name) not in (None, False):
+            parser.error(f"argument --{name}: belongs to --method ijepa, not to {arguments.method}")
+    arguments.clips = arguments.method == "vjepa"  # all others learn from images
+    arguments.data = arguments.data or ("moving-shapes" if arguments.clips else "cifar10")
+    wrong = ("cifar10", "shapeworld") if arguments.clips else ("moving-shapes",)
+    if arguments.data in wrong:
+        parser.error(f"argument --data: {arguments.data} are not {'clips' if arguments.clips else 'images'}, which "
+                     f"--method {arguments.method} learns from")  # fmt: skip
     if arguments.published and arguments.longer:
         parser.error("argument --longer: not allowed with --published, which has settings of its own")
-    chosen = recipe.PUBLISHED if arguments.published else recipe.LONGER if arguments.longer else recipe.TRAINING
+    arguments.weight = 0.0 if arguments.published else recipe.WEIGHT if arguments.weight is None else arguments.weight
+    own = METHODS[arguments.method].TRAINING
+    chosen = recipe.PUBLISHED if arguments.published else recipe.LONGER if arguments.longer else own
     arguments.settings = {**chosen, "optimizer": arguments.optimizer or chosen["optimizer"]}
     arguments.batch_size = arguments.batch_size or chosen["batch_size"]
     arguments.size = arguments.size or ("micro" if arguments.longer else "nano")
@@ -74,7 +89,8 @@ def parse_arguments(argv=None, description=None):
         parser.error("argument --resume: also give --steps, the number that the first run printed")
     if arguments.out is None:
         name = Path(arguments.data).expanduser().resolve().name or "data"  # "." has a name only when resolved
-        arguments.out = Path("runs") / f"{name}-seed{arguments.seed}"
+        method = "" if arguments.method == "ijepa" else f"-{arguments.method}"
+        arguments.out = Path("runs") / f"{name}{method}-seed{arguments.seed}"
     arguments.out = arguments.out.expanduser()  # the shell does not, in --out=~/x
     if arguments.resume != holds_run(arguments.out / "checkpoint.pt"):
         parser.error(
@@ -83,18 +99,11 @@ def parse_arguments(argv=None, description=None):
             else f"argument --out: {arguments.out} holds an earlier run; give another folder, or --resume --steps N"
         )
     try:
-        arguments.device = distributed.own_device(arguments.device or best_device())
+        arguments.device = distributed.own_device(arguments.device or best_device(shared=distributed.launched()))
         torch.zeros(1, device=arguments.device)
     except (RuntimeError, AssertionError) as error:
         parser.error(f"argument --device: {arguments.device} cannot be used here ({str(error).splitlines()[0]})")
     return arguments
-
-
-def best_device():
-    """cuda, else mps, else cpu; several processes cannot share what mps is."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() and not distributed.launched() else "cpu"
 
 
 def to_go_on(arguments, steps, team):

@@ -10,6 +10,7 @@ from minijepa.datasets.clips import ClipData, shuffle_frames
 from minijepa.datasets.course import course_data, load
 from minijepa.datasets.folder import image_folder
 from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData, denormalise, normalise
+from minijepa.datasets.load_clips import load_clips
 from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
 from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
 from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
@@ -23,6 +24,7 @@ __all__ = [
     "DataCorrupt",
     "course_data",
     "load",
+    "load_clips",
     "cifar10",
     "find_cifar10",
     "shapeworld",

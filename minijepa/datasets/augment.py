@@ -8,12 +8,12 @@ import torch
 from torch.nn import functional as F
 
 
-def crop_flip(x, generator=None, scale=(0.3, 1.0), aspect=(0.75, 4 / 3), flip=True, part=None):
+def crop_flip(x, generator=None, scale=(0.3, 1.0), aspect=(0.75, 4 / 3), flip=True, rows_of=None):
     """Crop a random rectangle from each image, resize it back (bilinear), mirror it with probability 1/2.
 
     x: float [B, C, H, W]. scale: share of the area, (low, high) in (0, 1]; aspect: width / height, log-uniform.
     generator: a CPU generator; the few numbers are drawn there, the pixels move on the device of x.
-    part: (first, total) if x is a part of a batch of `total` images that begins at `first`: then each image gets the
+    rows_of: (first, total) if x is the rows from `first` of a batch of `total` images: then each image gets the
     crop that it would get in the whole batch. Several processes that share a batch need that.
     Returns [B, C, H, W]. Raises ValueError for a scale outside (0, 1] or an aspect that is not positive and ordered.
     Source: I-JEPA's crop scale (.3, 1) (arXiv:2301.08243, appendix A); the flip is ours: it helps small data sets.
@@ -23,7 +23,7 @@ def crop_flip(x, generator=None, scale=(0.3, 1.0), aspect=(0.75, 4 / 3), flip=Tr
     if not 0 < aspect[0] <= aspect[1] < float("inf"):
         raise ValueError(f"aspect is width / height, 0 < low <= high < infinity, got {tuple(aspect)}")
     b = len(x)
-    first, total = part or (0, b)
+    first, total = rows_of or (0, b)
     u = torch.rand(5, total, generator=generator)[:, first : first + b]  # [5, B]: area, aspect, two places, flip
     area = scale[0] + u[0] * (scale[1] - scale[0])
     ratio = aspect[0] * (aspect[1] / aspect[0]) ** u[1]

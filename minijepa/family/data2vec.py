@@ -1,24 +1,31 @@
 """data2vec: the predictor lives inside the encoder, which sees mask tokens where I-JEPA's sees nothing.
 
     x --> tokens, the hidden ones replaced by m + p_j --> encoder --> one linear layer --> prediction of s_y
-    x --> teacher (all patches, no gradient), mean of its top layers                   --> s_y at the hidden patches
+    x --> target encoder (all patches, no gradient), mean of its top layers            --> s_y at the hidden patches
 
-So the encoder spends its width on prediction too, and every step costs all N tokens. Exchanged: the predictor.
+So the encoder spends its width on prediction too, and every step costs all N tokens. Replaced: the predictor.
 Source: data2vec (arXiv:2202.03555, section 3).
+
+    model = data2vec.model(ViT.nano(img_size=32, patch_size=4))
+    fit(model, course_data()[0], data2vec.masks, steps=1000, **data2vec.TRAINING)
 """
 
 import torch
-from einops import rearrange
 from torch import nn
 
 from minijepa.ema import EMATeacher
-from minijepa.jepa import JEPAOutput
+from minijepa.jepa import JEPAOutput, at_targets
 from minijepa.losses import smooth_l1
-from minijepa.vit import gather_tokens, init_weights
+from minijepa.masking import block_masks
+from minijepa.training import recipe
+from minijepa.vit import init_weights
+
+NAME = "data2vec"
+TRAINING = recipe.TRAINING
 
 
 class Data2Vec(nn.Module):
-    """An encoder with a mask token, a linear head, and a teacher that averages its top layers.
+    """An encoder with a mask token, a linear head, and a target encoder that averages its top layers.
 
     encoder: a ViT with added positions ("sincos"). top: how many of the teacher's layers are averaged.
     distance: from minijepa.losses. Raises ValueError for rotary positions or a `top` that the encoder has not.
@@ -40,19 +47,21 @@ class Data2Vec(nn.Module):
         Returns JEPAOutput; context holds all N tokens of the last layer, [B, N, D].
         """
         all_targets = self.teacher(x)  # [B, N, D], no gradient
-        hidden = masks.targets.flatten(1)  # [B, M * K_t]
+        tokens = self.encode(x, masks.targets.flatten(1))  # [B, N, D]
+        prediction = self.head(at_targets(tokens, masks))  # [B, M, K_t, D]
+        target = at_targets(all_targets, masks)  # [B, M, K_t, D]
+        energy = self.distance(prediction.float(), target.float())  # [B, M, K_t]
+        return JEPAOutput(energy.mean(), energy, prediction, target, tokens, all_targets)
+
+    def encode(self, x, hidden):
+        """The encoder with mask tokens at `hidden`, int64 [B, K]: x [B, C, H, W] -> [B, N, D]."""
         tokens = self.encoder.patch_embed(x)  # [B, N, D]
         is_hidden = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=x.device).scatter_(1, hidden, True)
         tokens = torch.where(is_hidden.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
         tokens = tokens + self.encoder.pos_embed
         for block in self.encoder.blocks:
             tokens = block(tokens)
-        tokens = self.encoder.norm(tokens)  # [B, N, D]
-        split = "b (m k) d -> b m k d"
-        prediction = rearrange(self.head(gather_tokens(tokens, hidden)), split, m=masks.targets.shape[1])
-        target = rearrange(gather_tokens(all_targets, hidden), split, m=masks.targets.shape[1])
-        energy = self.distance(prediction.float(), target.float())  # [B, M, K_t]
-        return JEPAOutput(energy.mean(), energy, prediction, target, tokens, all_targets)
+        return self.encoder.norm(tokens)
 
     def after_step(self, momentum):
         """xi <- momentum * xi + (1 - momentum) * theta."""
@@ -60,5 +69,17 @@ class Data2Vec(nn.Module):
 
     @property
     def target_encoder(self):
-        """The teacher's encoder: smoother than the one in training."""
+        """The encoder to keep: the teacher's, smoother than the one in training."""
         return self.teacher.encoder
+
+
+def model(encoder):
+    """data2vec with the mean of all layers as target. encoder: a ViT."""
+    return Data2Vec(encoder, top=len(encoder.blocks))
+
+
+def masks(batch, generator=None):
+    """One block of 40-60 % of the image hidden; all the rest of it is seen."""
+    return block_masks(
+        batch, recipe.GRID, n_targets=1, target_scale=(0.4, 0.6), context_scale=(1.0, 1.0), generator=generator
+    )

@@ -25,18 +25,18 @@ class WeightsCorrupt(RuntimeError):
 def save_encoder(path, encoder, size, data):
     """Write an encoder with what is needed to use it, the whole file or nothing.
 
-    encoder: a ViT of the size called `size` for square images. data: ImageData, whose mean, std, classes and name are
-    kept. Raises CannotWrite where there is no room.
+    encoder: a ViT of the size called `size`, for square images or for clips. data: ImageData or ClipData, whose mean,
+    std, classes and name are kept. Raises CannotWrite where there is no room.
     """
-    side = int(data.images.shape[-1])
     tensors = {name: value.contiguous().cpu() for name, value in encoder.state_dict().items()}
     metadata = {
         "size": size,
-        "img_size": str(side),
-        "patch_size": str(side // encoder.grid[-1]),
+        "img_size": json.dumps(encoder.img_size),
+        "patch_size": json.dumps(encoder.patch_embed.patch_size),
+        "in_chans": str(len(data.mean)),
         "mean": json.dumps(list(data.mean)),
         "std": json.dumps(list(data.std)),
-        "classes": json.dumps(list(data.classes)),
+        "classes": json.dumps(data.classes),
         "data": data.name,
         "sha256": checksum(tensors),
     }
@@ -88,10 +88,12 @@ def read_encoder(path):
             f"the weights in {path} are not those that were written: copy it again, or write it again with the command "
             f"of its run and --resume"
         )
-    shape = {"img_size": int(metadata["img_size"]), "patch_size": int(metadata["patch_size"])}
+    shape = {name: json.loads(metadata[name]) for name in ("img_size", "patch_size")}  # a number before version 0.2
+    shape["in_chans"] = int(metadata.get("in_chans", 3))
     dim, depth, heads, mlp_ratio = SIZES[metadata["size"]]
     config = {**shape, "dim": dim, "depth": depth, "heads": heads, "mlp_ratio": mlp_ratio}
     encoder = ViT(**config).eval()
     encoder.load_state_dict(tensors)
-    facts = {name: tuple(json.loads(metadata[name])) for name in ("mean", "std", "classes")}
+    facts = {name: json.loads(metadata[name]) for name in ("mean", "std", "classes")}
+    facts = {name: value if isinstance(value, dict) else tuple(value) for name, value in facts.items()}
     return encoder, config, {**facts, "data": metadata["data"]}

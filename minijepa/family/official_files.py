@@ -24,12 +24,11 @@ ANYWHERE = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 # patterns of published names and ours, applied in this order to each name: the authors' own, then Hugging Face's
 NAMES = [
     (r"^predictor_", ""),
-    (r"^mask_tokens\.0$", "mask_token"),
-    (r"^mask_tokens\.(\d+)$", lambda m: f"more_mask_tokens.{int(m[1]) - 1}"),
+    (r"^mask_token$", "mask_tokens.0"),
     (r"^embeddings\.position_embeddings$", "pos_embed"),
     (r"^embeddings\.patch_embeddings\.(projection|proj)\.", "patch_embed.proj."),
     (r"^embeddings\.predictor_embeddings\.", "embed."),
-    (r"^embeddings\.mask_tokens$", "mask_tokens"),
+    (r"^embeddings\.mask_tokens$", "mask_tokens"),  # all in one; `merge` takes them apart
     (r"^layers?\.(\d+)\.", r"blocks.\1."),
     (r"\.attention\.attention\.", ".attention."),
     (r"\.attention\.(output\.dense|o_proj|proj)\.", ".attn.proj."),
@@ -177,7 +176,7 @@ def merge(tensors):
                 merged[name.replace(".attn.q.", ".attn.qkv.")] = torch.cat(triple)
         elif name == "mask_tokens":
             for number, token in enumerate(tensor):
-                merged["mask_token" if number == 0 else f"more_mask_tokens.{number - 1}"] = token
+                merged[f"mask_tokens.{number}"] = token
         elif not re.search(r"\.attn\.[kv]\.", name):
             merged[name] = tensor
     return merged

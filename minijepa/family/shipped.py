@@ -5,7 +5,7 @@
     mine = load_pretrained("runs/photos-seed0")      what python -m minijepa.train wrote
 
 A card (`NAME.json`, all of them in README.md) says how the encoder was made: data, recipe, command, seed, hardware,
-minutes, every probe number, known limits. `tools/ship.py` writes weights and card; `own` does for runs of your own.
+minutes, every probe number, known limits. `tools/record/ship.py` writes both; `own` does for runs of your own.
 """
 
 import hashlib

@@ -1,1 +1,1 @@
-"""What the course asks of the computer it runs on: threads, hardware, consoles, files. Nothing here loads torch."""
+"""What the course asks of the computer it runs on: threads, hardware, consoles, files. `threads` comes before torch."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 from contextlib import contextmanager, suppress
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 class CannotWrite(OSError):
-    """A file cannot be written: the disk is full, or the folder read-only. Nothing new was left behind."""
+    """A file cannot be written: the disk is full, or the folder is read-only. No part of the file was left behind."""
 
 
 @contextmanager
 def whole_file(path):
-    """A binary file to write into, which becomes `path` at the end: nobody ever finds half a file under that name.
+    """A binary file to write into, which gets the name `path` at the end: no half-written file ever has that name.
 
-    Raises CannotWrite where it cannot be written.
+    Raises CannotWrite if the file cannot be written.
     """
     path = Path(path)
     part = path.with_name(path.name + ".part")
@@ -33,4 +33,4 @@ def whole_file(path):
         if not isinstance(cause, OSError):
             raise
         reason = cause.strerror or cause
-        raise CannotWrite(f"{path} cannot be written ({reason}): make room for it, and resume") from error
+        raise CannotWrite(f"{path} cannot be written ({reason}): free some disk space, then resume the run") from error

@@ -1,16 +1,16 @@
-"""How many threads the course computes with, and how long they wait awake: what keeps it going on a busy laptop.
+"""How many threads the course computes with, and how long they wait awake: what keeps it fast on a busy laptop.
 
-PyTorch cuts each operation in pieces, one to a thread, and the operation ends with the slowest piece. That happens
-thousands of times a second. Two facts follow when other programs (a browser, a call) want the same cores:
+PyTorch splits each operation into pieces, one per thread, and the operation ends with the slowest piece. This happens
+thousands of times a second. It has two consequences when other programs (a browser, a video call) need the same cores:
 
-- The thread that is done first waits for the others *awake*, for about 15 ms on Linux and 200 ms on macOS and Windows,
-  and so uses up the turns on the processor that the others need. `wait_briefly` shortens that.
-- Each operation takes as long as it takes until *every* thread has had its turn. One thread has no one to wait for,
-  and is then faster than two. `Threads` gives the course as many as there are cores that nobody else uses.
+- The thread that finishes first waits for the others *awake*, for about 15 ms on Linux and 200 ms on macOS and Windows.
+  This wait uses processor time that the other threads need. `wait_briefly` makes the wait shorter.
+- An operation lasts until *every* thread has been given a core. A single thread waits for no other thread, and is then
+  faster than two. `Threads` gives the course as many threads as there are cores that no other program keeps busy.
 
-Both must work however a notebook was started (`make lab`, conda, a hub, VS Code), so both happen when `minijepa` is
-imported, which every notebook does before it imports torch. A choice of your own (OMP_NUM_THREADS and its like, or
-torch.set_num_threads) is left alone. `tools/bench_busy.py` measures what it is worth.
+Both must work however a notebook was started (`make lab`, conda, a hub, VS Code). They therefore happen when `minijepa`
+is imported, which every notebook does before it imports torch. Your own choice (OMP_NUM_THREADS and similar variables,
+or torch.set_num_threads) is left alone. `tools/bench/busy.py` measures how much time both save.
 """
 
 import os
@@ -20,20 +20,21 @@ from pathlib import Path
 
 OWN_NUMBER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC")
 OWN_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
-ROUNDS = 100_000  # of waiting awake, some 5 ms: bridges the gaps inside a training step, not long turns of others
-MILLISECONDS = 1  # the same for the other runtimes, whose older versions count in whole milliseconds
-WINDOW = (2.0, 20.0)  # seconds over which the load is averaged; older readings say nothing about now
-SAMPLE = 0.15  # seconds of looking where there is no such reading
-CGROUP = Path("/sys/fs/cgroup")  # where a container finds its own quota and use
-in_time = True  # whether the runtimes could still be told how long to wait
-current = None  # the `Threads` of this process; None where the reader has chosen a number
+ROUNDS = 100_000  # of waiting awake, some 5 ms: bridges the gaps inside a training step, not others' turns
+MILLISECONDS = 1  # the same for the other runtimes; their older versions count in whole milliseconds
+WINDOW = (2.0, 20.0)  # seconds over which the load is averaged; older readings say nothing about the present load
+SAMPLE = 0.15  # seconds of measuring where there is no such reading
+CGROUP = Path("/sys/fs/cgroup")  # where a container finds its own quota and its use of it
+in_time = True  # whether the OpenMP runtimes could still be told how long to wait
+current = None  # the `Threads` of this process; None if the reader has chosen a number
 
 
 def wait_briefly(environment=os.environ, modules=sys.modules):
-    """Tell the OpenMP runtimes to let waiting threads sleep sooner. Returns whether they will hear it.
+    """Tell the OpenMP runtimes to let waiting threads sleep sooner. Returns whether this came in time.
 
-    They read it once, when they are loaded, so this must come before torch. GOMP_SPINCOUNT is for GNU's runtime (torch
-    from pip on Linux), KMP_BLOCKTIME for LLVM's and Intel's (macOS, Windows, conda).
+    A runtime reads its variable once, when it is loaded, so this must be called before torch is imported.
+    GOMP_SPINCOUNT is for GNU's runtime (torch from pip on Linux), KMP_BLOCKTIME for those of LLVM and Intel (macOS,
+    Windows, conda).
     """
     if any(name in environment for name in OWN_WAITING):
         return True  # the reader's own setting
@@ -42,17 +43,19 @@ def wait_briefly(environment=os.environ, modules=sys.modules):
 
 
 def allowed():
-    """How many cores this process may use: what its affinity and the quota of its container (cgroup) leave."""
+    """How many cores this process may use, given its affinity and the quota of its container (cgroup)."""
     from joblib import cpu_count
 
     return cpu_count()
 
 
 class Threads:
-    """The number of threads that fits the load of the machine: the cores here minus those that others keep busy.
+    """The number of threads that suits the load of the machine: its cores minus those that other programs keep busy.
 
-    ceiling: the most that is ever used. number: how many torch has now; where it has another number, someone else
-    chose that. `fit()` looks and sets; it is called before each cell of a notebook.
+    `fit()` measures the load and sets the number; it is called before each cell of a notebook.
+
+    ceiling: the most threads that are ever used.
+    number: how many torch uses now. If torch later uses another number, the reader chose it, and it stays.
     """
 
     def __init__(self, ceiling, number):
@@ -60,9 +63,9 @@ class Threads:
         self.last = None  # the last reading
 
     def fit(self):
-        """Ask torch for as many threads as there are free cores, at least 1, at most the ceiling. Returns the number.
+        """Let torch use as many threads as there are free cores, at least 1, at most the ceiling. Returns the number.
 
-        Between two looks the load is the average since the last; where that is too long ago, 0.15 s are looked at.
+        The load is the average since the last call. If that is more than 20 s ago, the load is measured for 0.15 s.
         """
         import torch
 
@@ -80,9 +83,10 @@ class Threads:
 
 
 def reading():
-    """(the time, processor seconds of all programs here, of this one with its children, how many cores are "here").
+    """One look at the load: (time, processor seconds of all programs, of this one with its children, number of cores).
 
-    Here: in this container if it has a quota, else on the cores that this process may use.
+    All programs and cores are those of this container if it has a quota, else those of the cores that this process may
+    use.
     """
     import psutil
 
@@ -93,7 +97,7 @@ def reading():
 
 
 def of_container():
-    """(processor seconds that all programs of this container have had, how many cores its quota is), or None."""
+    """(processor seconds that all programs of this container have used, cores of its quota), None without a quota."""
     try:
         quota, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
         used = (CGROUP / "cpu.stat").read_text(encoding="ascii").split()
@@ -103,7 +107,7 @@ def of_container():
 
 
 def of_cores():
-    """(processor seconds that all programs have had on the cores that this process may use, how many these are)."""
+    """(processor seconds that all programs have used on the cores that this process may use, number of these cores)."""
     import psutil
 
     each = psutil.cpu_times(percpu=True)
@@ -114,28 +118,28 @@ def of_cores():
 
 
 def pause():
-    """A reading, and after it a moment in which nothing is done here."""
+    """Take a reading, then do nothing for a moment, so that a second reading can follow."""
     before = reading()
     time.sleep(SAMPLE)
     return before
 
 
 def busy_cores_now():
-    """How many cores others keep busy in this moment."""
+    """How many cores other programs keep busy at this moment."""
     before = pause()
     return busy_cores(before, reading())
 
 
 def busy_cores(before, after):
-    """How many cores others kept busy between two readings, on average; 0 or more."""
+    """How many cores other programs kept busy between two readings, on average; 0 or more."""
     seconds, everyone, own = (new - old for new, old in zip(after[:3], before[:3], strict=True))
     return max(0.0, everyone - own) / max(seconds, 1e-3)
 
 
 def settle(environment=os.environ):
-    """Cap torch's threads at the allowed cores; in a notebook, look again before each cell.
+    """Limit torch's threads to the allowed cores; in a notebook, measure the load again before each cell.
 
-    Returns the `Threads` that do so, None where the reader has chosen a number.
+    Returns the `Threads` that do so, None if the reader has chosen a number.
     """
     import torch
 

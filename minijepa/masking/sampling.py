@@ -20,6 +20,10 @@ class Masks:
         """The same masks on another device."""
         return Masks(self.context.to(device), self.targets.to(device))
 
+    def rows(self, index):
+        """The masks of some images of the batch. index: a slice."""
+        return Masks(self.context[index], self.targets[index])
+
 
 @dataclass(frozen=True)
 class MaskSets:
@@ -33,6 +37,10 @@ class MaskSets:
     def to(self, device):
         """The same masks on another device."""
         return MaskSets(tuple(masks.to(device) for masks in self.sets))
+
+    def rows(self, index):
+        """The masks of some clips of the batch. index: a slice."""
+        return MaskSets(tuple(masks.rows(index) for masks in self.sets))
 
 
 def random_masks(batch, grid, *, context_keep, target_keep, generator=None):

@@ -2,7 +2,7 @@
 
 A table (`recorded_results/NAME.json`) holds one question and one row per run: arm, seed, command, steps, minutes,
 hardware, versions, date, scores and a curve of the kNN probe. Figures made of them are labelled "recorded".
-`tools/results.py` makes the files.
+`tools/record/results.py` makes the files.
 """
 
 import json
@@ -46,7 +46,7 @@ def note(table):
 
 def note_of_all(tables):
     """The same line for a figure of many tables of equal steps."""
-    return f"accuracy · recorded: {tables[0]['steps']:,} steps each · again: python tools/results.py run NAME"
+    return f"accuracy · recorded: {tables[0]['steps']:,} steps each · again: python tools/record/results.py run NAME"
 
 
 def dots(table, scores=tuple(SCORES)):

@@ -1,11 +1,11 @@
-"""The judges: what do frozen features know? One probe per question, all asked in the same way.
+"""Probes: what do frozen features know? There is one probe per question, and all are called in the same way.
 
     probe(train, train_truth, test, test_truth)
 
-reads what is asked for from the features of labelled images and is scored on others. `train` and `test` are vectors
-[N, D] for the probes of `vectors`, tokens [N, L, D] for the attentive one, `TokenFeatures` for the dense ones. Every
-score stands beside those of raw patches and of the same encoder before training; without them it means nothing,
-because a strong probe can learn by itself.
+A probe learns to read the truth from the features of some labelled images and is scored on others. `train` and `test`
+are vectors [N, D] for the probes of `linear`, tokens [N, L, D] for the attentive probe, `TokenFeatures` for the dense
+probes. A score means nothing alone, because an expressive probe can solve the task on its own: compare it with the
+scores of raw patches and of the same encoder before training.
 """
 
 from minijepa.probes.attentive import AttentiveProbe, attentive_probe, fit_attentive

@@ -1,21 +1,26 @@
-"""Object detection from patch tokens: each cell of the grid says whether an object's middle is in it, and its box.
+"""Object detection from patch tokens: each cell of the grid says whether it holds an object's centre, and which box.
 
-Both answers are linear in the cell's own token: a logistic regression for "is there one" and a ridge regression for
-the four sides of the box, measured from the middle of the cell. One object per cell; doubles of one object that
-neighbouring cells report are thinned out (non-maximum suppression).
+Both answers are linear in the cell's own token: a logistic regression says whether a centre is there, and a ridge
+regression gives the four sides of the bounding box, measured from the centre of the cell. A cell reports at most one
+object. Where neighbouring cells report the same object, non-maximum suppression keeps the most confident box.
 """
 
 from dataclasses import dataclass
 
 import torch
 
+MOST = 8  # boxes kept per image
+OVERLAP = 0.5  # the IoU above which two boxes show the same object, and from which on a detection is right
+PENALTY = 10.0  # Ridge's alpha
+
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What the detection probe found. score: AP@.5 in [0, 1].
+    """What the detection probe found.
 
-    boxes: float32 [M, K, 4], (x0, y0, x1, y1) in pixels, the surest first; confidence: float32 [M, K] in [0, 1], 0 and
-    an empty box where an image has fewer than K.
+    score: AP@.5 in [0, 1].
+    boxes: float32 [M, K, 4], (x0, y0, x1, y1) in pixels, the most confident first; all zero where there are fewer.
+    confidence: float32 [M, K] in [0, 1]; 0 where there is no box.
     """
 
     score: float
@@ -23,43 +28,47 @@ class Detections:
     confidence: torch.Tensor
 
 
-def detection_probe(train, train_boxes, test, test_boxes, *, size=32, most=8, penalty=10.0):
-    """Find the objects: Detections with AP@.5 on the test images.
+def detection_probe(train, train_boxes, test, test_boxes, *, size=32):
+    """Which objects are where? Detections (at most 8 per image) with AP@.5 on the test images.
 
-    train, test: TokenFeatures with tokens [N, L, D] and [M, L, D]. boxes: float [N, K, 4] and [M, K, 4], (x0, y0, x1,
-    y1) in pixels, empty (all zero) where an image has fewer than K objects. size: side of the images in pixels;
-    most: boxes kept per image; penalty: of the regression of the sides (Ridge's alpha).
+    train, test: TokenFeatures with tokens [N, L, D] and [M, L, D].
+    train_boxes, test_boxes: float [N, K, 4] and [M, K, 4], (x0, y0, x1, y1) in pixels, all zero where an image has
+        fewer than K objects.
+    size: side of the images in pixels.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     present, sides = to_grid(train_boxes, train.grid, size)  # [N, L], [N, L, 4]
-    x = train.tokens.float().flatten(0, 1).numpy()  # [N L, D]
+    x = train.tokens.flatten(0, 1).numpy()  # [N L, D]
     objectness = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-3, max_iter=1000))
     objectness.fit(x, present.flatten().numpy())
     chosen = present.flatten().numpy()
-    regression = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
+    regression = make_pipeline(StandardScaler(), Ridge(alpha=PENALTY))
     regression.fit(x[chosen], sides.flatten(0, 1)[present.flatten()].numpy())
-    z = test.tokens.float().flatten(0, 1).numpy()  # [M L, D]
+    z = test.tokens.flatten(0, 1).numpy()  # [M L, D]
     confidence = torch.from_numpy(objectness.predict_proba(z)[:, 1]).float().view(len(test), -1)  # [M, L]
     answers = torch.from_numpy(regression.predict(z)).float().view(len(test), -1, 4)  # [M, L, 4]
-    boxes, confidence = thin_out(from_grid(answers, test.grid, size), confidence, most)
+    boxes, confidence = thin_out(from_grid(answers, test.grid, size), confidence, MOST)
     return Detections(average_precision(boxes, confidence, test_boxes), boxes, confidence)
 
 
-def cell_middles(grid, size):
-    """Middles (x, y) of the grid's cells in pixels: [L, 2], row-major."""
+def cell_centres(grid, size):
+    """The centres (x, y) of the grid's cells in pixels: [L, 2], row-major."""
     rows, columns = (torch.arange(n) for n in grid)
     y, x = torch.meshgrid((rows + 0.5) * size / grid[0], (columns + 0.5) * size / grid[1], indexing="ij")
     return torch.stack([x, y], dim=-1).flatten(0, 1)
 
 
 def to_grid(boxes, grid, size):
-    """What each cell should say: (is the middle of a box in it, bool [N, L]; the sides of that box, [N, L, 4]).
+    """What each cell should answer: (does it hold the centre of a box, bool [N, L]; the sides of that box, [N, L, 4]).
 
-    boxes: [N, K, 4], empty ones ignored; of two in one cell the larger number k stays. Sides: in units of a cell's
-    width and height, from its middle.
+    The sides are in units of a cell's width and height, measured from its centre. Of two boxes in one cell the later
+    one of the list stays.
+
+    boxes: [N, K, 4]; empty boxes are ignored.
+    grid: (rows, columns); size: side of the images in pixels.
     """
     n, k, _ = boxes.shape
     real = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)  # [N, K]
@@ -68,43 +77,47 @@ def to_grid(boxes, grid, size):
     cell = row.clamp(max=grid[0] - 1) * grid[1] + column.clamp(max=grid[1] - 1)  # [N, K]
     present = torch.zeros(n, grid[0] * grid[1], dtype=torch.bool)
     sides = torch.zeros(n, grid[0] * grid[1], 4)
-    middles = cell_middles(grid, size)  # [L, 2]
+    centres = cell_centres(grid, size)  # [L, 2]
     for i in range(k):
         images = real[:, i].nonzero().squeeze(1)  # [J]
         at = cell[images, i]  # [J]
         present[images, at] = True
-        sides[images, at] = (boxes[images, i] - middles[at].repeat(1, 2)) / step.repeat(2)  # [J, 4]
+        sides[images, at] = (boxes[images, i] - centres[at].repeat(1, 2)) / step.repeat(2)  # [J, 4]
     return present, sides
 
 
 def from_grid(sides, grid, size):
-    """The inverse: sides [N, L, 4] -> boxes [N, L, 4] in pixels, cut at the borders of the image."""
+    """The inverse of `to_grid`: sides [N, L, 4] -> boxes [N, L, 4] in pixels, cut at the borders of the image."""
     step = torch.tensor([size / grid[1], size / grid[0]])
-    boxes = sides * step.repeat(2) + cell_middles(grid, size).repeat(1, 2)
+    boxes = sides * step.repeat(2) + cell_centres(grid, size).repeat(1, 2)
     return boxes.clamp(0, size)
 
 
-def thin_out(boxes, confidence, most, overlap=0.5):
-    """Of boxes that overlap by an IoU above `overlap` only the surest stays, and of those the `most` surest.
+def thin_out(boxes, confidence, most):
+    """Non-maximum suppression: of boxes with an IoU above 0.5 only the most confident stays, at most `most` per image.
 
-    boxes: [M, L, 4]; confidence: [M, L]. Returns boxes [M, most, 4] and confidence [M, most], sorted; 0 where none.
+    boxes: [M, L, 4]; confidence: [M, L].
+    Returns boxes [M, most, 4] and confidence [M, most], the most confident first; 0 where there are fewer.
     """
     from torchvision.ops import nms
 
     kept, sure = torch.zeros(len(boxes), most, 4), torch.zeros(len(boxes), most)
     for i in range(len(boxes)):
-        index = nms(boxes[i], confidence[i], overlap)[:most]  # sorted, the surest first
+        index = nms(boxes[i], confidence[i], OVERLAP)[:most]  # sorted, the most confident first
         kept[i, : len(index)], sure[i, : len(index)] = boxes[i, index], confidence[i, index]
     return kept, sure
 
 
-def average_precision(boxes, confidence, truth, threshold=0.5):
-    """Area under the precision-recall curve of all detections, the surest first: AP in [0, 1].
+def average_precision(boxes, confidence, truth):
+    """AP@.5: the area under the precision-recall curve of all detections, the most confident first, in [0, 1].
 
-    In each image a detection, in order of confidence, takes the free true box that it overlaps most; it is right if
-    that IoU is at least `threshold`, and the box is then taken. Precision at a recall is the best one at that recall
-    or a higher one. 0 if there is nothing to find.
-    boxes: [M, K, 4]; confidence: [M, K], 0 for none; truth: [M, G, 4], empty boxes for none; (x0, y0, x1, y1).
+    In each image the detections, in order of confidence, are matched with the free true box that they overlap most. A
+    detection is right if that IoU is at least 0.5; the true box is then no longer free. The precision at a recall is
+    the best one at that recall or a higher one. AP is 0 if there is nothing to find.
+
+    boxes: [M, K, 4], (x0, y0, x1, y1).
+    confidence: [M, K], 0 where there is no box.
+    truth: [M, G, 4], empty boxes (all zero) where an image has fewer than G.
     Source: Everingham et al. 2010, the PASCAL VOC challenge; matching as in COCO (arXiv:1405.0312).
     """
     from torchvision.ops import box_iou
@@ -118,7 +131,7 @@ def average_precision(boxes, confidence, truth, threshold=0.5):
         iou = box_iou(boxes[i], truth[i])  # [K, G]
         for k in range(len(iou)):
             best = iou[k].masked_fill(~free[i], -1).argmax() if free[i].any() else None
-            if best is not None and confidence[i, k] > 0 and iou[k, best] >= threshold:
+            if best is not None and confidence[i, k] > 0 and iou[k, best] >= OVERLAP:
                 right[i, k], free[i, best] = True, False
     made = confidence > 0  # [M, K]
     ranked = right[made][confidence[made].argsort(descending=True, stable=True)].double()  # [detections]

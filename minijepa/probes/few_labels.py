@@ -1,10 +1,12 @@
-"""Few labels: the same probe on 1, 5, 20 and 100 % of them."""
+"""Few labels: the same probe on 1, 5, 20 and 100 % of the labels."""
 
 import torch
 
+FRACTIONS = (0.01, 0.05, 0.2, 1.0)  # of the labels
+
 
 def label_order(truth, seed=0):
-    """A random order of the images whose every beginning holds the classes in their proportions: int64 [N].
+    """A random order of the images, int64 [N], of which each prefix holds the classes in their proportions.
 
     truth: int64 [N] for classes; float [N, K], for values, gives a plain random order.
     """
@@ -18,20 +20,21 @@ def label_order(truth, seed=0):
     return shuffled[place[shuffled].argsort(stable=True)]
 
 
-def low_shot(probe, train, train_truth, test, test_truth, *, shares=(0.01, 0.05, 0.2, 1.0), seed=0, **settings):
-    """Scores of a probe against the number of labels it may see: {images with labels: score}.
+def low_shot(probe, train, train_truth, test, test_truth, *, seed=0, **settings):
+    """The score of a probe for each number of labels that it may see: {number of labels: score}.
 
-    probe: any with the course's four arguments, such as `linear_probe`; settings: passed on to it. train: features
-    [N, D], tokens [N, L, D] or TokenFeatures, test alike; truth: [N] and [M], or as the probe wants it.
-    shares: of the labels, each in (0, 1]; smaller sets are parts of larger ones, with at least one image of each
-    class. Raises ValueError for another share.
+    The label sets hold 1, 5, 20 and 100 % of the training images, and at least one image of each class. Each set is
+    part of the next.
+
+    probe: any of the course's probes with these four arguments, such as `linear_probe`.
+    train, test: vectors [N, D], tokens [N, L, D] or TokenFeatures, as the probe wants them.
+    train_truth, test_truth: [N] and [M], or as the probe wants them.
+    settings: passed on to the probe.
     """
-    if not all(0 < share <= 1 for share in shares):
-        raise ValueError(f"shares are parts of the labels, above 0 and at most 1, got {tuple(shares)}")
     order = label_order(train_truth, seed)
     least = len(train_truth.unique()) if train_truth.dtype == torch.int64 else 2
     scores = {}
-    for share in shares:
-        index = order[: max(least, round(share * len(order)))]
+    for fraction in FRACTIONS:
+        index = order[: max(least, round(fraction * len(order)))]
         scores[len(index)] = probe(train[index], train_truth[index], test, test_truth, **settings)
     return scores

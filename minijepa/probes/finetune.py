@@ -1,4 +1,4 @@
-"""Fine-tuning: the encoder may change too. From a fresh encoder this is plain supervised training."""
+"""Fine-tuning: the encoder is trained too. From a randomly initialised encoder this is plain supervised training."""
 
 import copy
 
@@ -7,17 +7,22 @@ from torch import nn
 from torch.nn import functional as F
 
 from minijepa.training.batches import BatchOrder
-from minijepa.training.optimizers import warmup_cosine
+from minijepa.training.optimizers import decay_groups, warmup_cosine
 from minijepa.training.progress import deferred_interrupt, progress_bar
 from minijepa.vit import init_weights, pool
 
 
-def fine_tune(encoder, train, test, *, steps=300, batch_size=32, lr=1e-3, weight_decay=0.05, augment=None, seed=0):
+def fine_tune(encoder, train, test, *, steps=300, batch_size=32, lr=1e-3, augment=None, seed=0):
     """Train encoder and linear head together on labels; (accuracy in [0, 1] on the test images, the tuned encoder).
 
-    encoder: a ViT; it is copied and stays as it is. train, test: ImageData with images [N, C, H, W] and labels [N].
-    AdamW, a tenth of the steps warm-up, then cosine; augment: function (x, generator) -> x, or None. Not a probe of
-    frozen features: it asks how good a start the encoder is, so put the same from a fresh encoder beside it.
+    This is no probe of frozen features: it asks how good an initialisation the encoder is. Compare it with the same
+    training from a randomly initialised encoder. AdamW with weight decay 0.05; a tenth of the steps is warm-up, then
+    the learning rate follows a cosine. Ctrl-C ends the training after the step at hand.
+
+    encoder: a ViT; it is copied and stays as it is.
+    train, test: ImageData with images [N, C, H, W] and labels [N].
+    lr: the highest learning rate.
+    augment: function (x, generator) -> x of a batch [B, C, H, W], or None.
     """
     encoder = copy.deepcopy(encoder).requires_grad_(True).train()  # a target encoder comes with its gradients off
     device = next(encoder.parameters()).device
@@ -26,11 +31,7 @@ def fine_tune(encoder, train, test, *, steps=300, batch_size=32, lr=1e-3, weight
         head = nn.Sequential(nn.LayerNorm(encoder.dim), nn.Linear(encoder.dim, len(train.classes))).apply(init_weights)
     head.to(device)
     learned = [*encoder.parameters(), *head.parameters()]
-    groups = [
-        {"params": [p for p in learned if p.ndim > 1]},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(decay_groups(learned), lr=lr, weight_decay=0.05)
     order = BatchOrder(len(train), min(batch_size, len(train)), seed)
     with deferred_interrupt() as interrupt, progress_bar("fine-tuning", steps) as bar:
         for step in range(steps):

@@ -1,4 +1,4 @@
-"""The table that ends a run: raw pixels, an encoder before and after training, each under the probes that apply."""
+"""The table at the end of a run: raw pixels and the encoder before and after training, under the probes that apply."""
 
 from minijepa.probes.features import features, raw_pixels
 from minijepa.probes.linear import knn_probe, linear_probe
@@ -7,29 +7,34 @@ COLUMNS = ("kNN", "linear", "linear, all layers")
 NEIGHBOURS = 20  # of the kNN probe
 
 
-def not_applicable(train, k=NEIGHBOURS):
-    """{probe: why it cannot be asked of these images}, empty where all can. train: ImageData with images [N, 3, H, W].
+def not_applicable(train):
+    """{probe: why it cannot score these images}, empty where every probe can.
 
-    A folder without class folders has one class, so its images carry no labels.
+    A folder of images without class folders has a single class, so its images carry no labels.
+
+    train: ImageData with images [N, 3, H, W].
     """
     if len(train.labels.unique()) < 2:
         many = len(train.classes) > 1
         reason = (
-            f"all {len(train)} images to learn from are of one class: raise --labels, or add images of other classes"
+            f"all {len(train)} training images of the probes are of one class: raise --labels, or add other classes"
             if many
-            else "the images carry no labels: sort them into one folder per class to have them probed"
+            else "the images carry no labels: sort them into one folder per class"
         )
         return dict.fromkeys(COLUMNS, reason)
-    if len(train) < k:
-        return {"kNN": f"it asks {k} neighbours, and there are {len(train)} labelled images to learn from"}
+    if len(train) < NEIGHBOURS:
+        return {"kNN": f"{NEIGHBOURS} neighbours are to vote, and there are only {len(train)} labelled images"}
     return {}
 
 
 def probe_table(encoders, train, heldout, raw=True):
-    """{row: {probe: accuracy}} for raw pixels and each encoder; `linear, all layers` joins the means of every layer.
+    """{row: {probe: accuracy}} for raw pixels and each encoder. A probe that does not apply has no entry.
 
-    encoders: dict name -> ViT. train, heldout: ImageData with images [N, 3, H, W], whose labels the probes use.
-    raw: evaluate raw pixels too (for the linear probe shrunk to 8 x 8). A probe that does not apply has no entry.
+    The probe "linear, all layers" reads the concatenated means of all layers.
+
+    encoders: dict name -> ViT.
+    train, heldout: ImageData with images [N, 3, H, W] and labels: probes are trained on one and scored on the other.
+    raw: evaluate raw pixels too (averaged to 8 x 8 for the linear probe).
     """
     labels, table = (train.labels, heldout.labels), {}
     asked = [column for column in COLUMNS if column not in not_applicable(train)]
@@ -37,7 +42,7 @@ def probe_table(encoders, train, heldout, raw=True):
         return {name: {} for name in (["raw pixels"] if raw else []) + list(encoders)}
 
     def scores(vectors):
-        """{probe: accuracy}. vectors: of each probe, for the images to learn from and the held-out ones, [N, D]."""
+        """{probe: accuracy}. vectors: for each probe, those of training and held-out images, [N, D] each."""
         probes = {"kNN": knn_probe, "linear": linear_probe, "linear, all layers": linear_probe}
         return {
             name: probes[name](vectors[name][0], labels[0], vectors[name][1], labels[1])
@@ -56,11 +61,13 @@ def probe_table(encoders, train, heldout, raw=True):
 
 
 def print_table(table, reasons=None):
-    """The table as aligned text. reasons: what `not_applicable` gave, one line each below it."""
+    """The table as aligned text, a column for each probe. reasons: of `not_applicable`, a line each below."""
     reasons = reasons or {}
-    print(f"{'':<22}" + "".join(f"{column:>20}" for column in COLUMNS))
+    columns = list(dict.fromkeys([*(name for row in table.values() for name in row), *reasons]))
+    columns = [c for c in COLUMNS if c in columns] + [c for c in columns if c not in COLUMNS]
+    print(f"{'':<22}" + "".join(f"{column:>20}" for column in columns))
     for name, row in table.items():
-        cells = (f"{row[c]:.3f}" if c in row else "not applicable" if c in reasons else "-" for c in COLUMNS)
+        cells = (f"{row[c]:.3f}" if c in row else "not applicable" if c in reasons else "-" for c in columns)
         print(f"{name:<22}" + "".join(f"{cell:>20}" for cell in cells))
     for reason in dict.fromkeys(reasons.values()):
         names = [name for name, each in reasons.items() if each == reason]

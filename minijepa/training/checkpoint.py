@@ -5,6 +5,7 @@ has a folder instead, into which each process writes its shards; it too can be r
 """
 
 import pickle
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -65,8 +66,9 @@ def load_checkpoint(path, model, optimizers, settings, scaler=None):
     if folder:
         load_shards(folder, model, optimizers)
     else:
-        same_shapes(path, content["model"], model.state_dict())
-        model.load_state_dict(content["model"])
+        tensors = with_new_names(path, content["model"])
+        same_shapes(path, tensors, model.state_dict())
+        model.load_state_dict(tensors)
         for each, state in zip(optimizers, content["optimizers"], strict=True):
             each.load_state_dict(state)
     if scaler and content.get("scaler"):
@@ -92,6 +94,19 @@ def read(path):
             f"its place, or begin a new run elsewhere"
         ) from error
     return content
+
+
+def with_new_names(path, tensors):
+    """A state dict with the mask token's present name, whichever version wrote it.
+
+    Raises ValueError for an earlier one with several mask tokens: their optimiser state stands in another order.
+    """
+    if any("more_mask_tokens" in name for name in tensors):
+        raise ValueError(
+            f"{path} is of an earlier version, which kept several mask tokens in another order: this version cannot go "
+            f"on with it; begin a new run elsewhere, or finish this one with the version that began it"
+        )
+    return {re.sub(r"(?<=predictor\.)mask_token$", "mask_tokens.0", name): value for name, value in tensors.items()}
 
 
 def same_shapes(path, saved, now):

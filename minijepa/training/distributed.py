@@ -10,7 +10,7 @@ seen, no image twice, and end with the same parameters up to rounding. No random
 
 What must be added is communication, and PyTorch does it: the mean of the gradients (DistributedDataParallel, or
 `fully_shard` where the model itself is cut: `fsdp`), the features of all ranks for a term over the batch
-(`gather`).
+(`whole_batch`).
 """
 
 import inspect
@@ -24,7 +24,6 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from minijepa.masking.sampling import Masks, MaskSets
 from minijepa.training.fsdp import is_sharded
 
 # --- a run's beginning and end ---
@@ -85,16 +84,16 @@ class Team:
             return cls(dist.get_rank(), dist.get_world_size())
         return cls()
 
-    def part(self, total, piece=0, pieces=1):
-        """The rows of this process in a batch of `total`, or in one of its pieces (fit's `accumulate`): a slice.
+    def rows(self, total, part=0, parts=1):
+        """The rows of this process in a batch of `total`, or in one of its microbatches (fit's `accumulate`): a slice.
 
         Raises ValueError if they cannot be equally many.
         """
-        if total % (self.size * pieces):
-            parts = f"{self.size} processes" + (f" in {pieces} pieces" if pieces > 1 else "")
-            raise ValueError(f"a batch of {total} cannot be split evenly over {parts}: make it a multiple")
-        each = total // (self.size * pieces)
-        first = (piece * self.size + self.rank) * each
+        if total % (self.size * parts):
+            over = f"{self.size} processes" + (f" in {parts} microbatches" if parts > 1 else "")
+            raise ValueError(f"a batch of {total} cannot be split evenly over {over}: make it a multiple")
+        each = total // (self.size * parts)
+        first = (part * self.size + self.rank) * each
         return slice(first, first + each)
 
     def means(self, *values):
@@ -134,17 +133,7 @@ def first_here(team):
         team.wait()
 
 
-# --- what each process takes of a batch ---
-
-
-def take(masks, rows):
-    """The masks of some images. masks: Masks with context [B, K_c], targets [B, M, K_t], or MaskSets; rows: a slice.
-
-    Masks are drawn for the whole batch everywhere: their lengths depend on all images, and drawing is cheap.
-    """
-    if isinstance(masks, MaskSets):
-        return MaskSets(tuple(take(each, rows) for each in masks.sets))
-    return Masks(masks.context[rows], masks.targets[rows])
+# --- a term over the batch ---
 
 
 class Gather(torch.autograd.Function):
@@ -166,33 +155,22 @@ class Gather(torch.autograd.Function):
         """gradient: [size B, ...] -> [B, ...]."""
         gradient = gradient.contiguous().clone()
         dist.all_reduce(gradient)
-        return gradient[Team.current().part(len(gradient))]
+        return gradient[Team.current().rows(len(gradient))]
+
+
+def whole_batch(x):
+    """The rows of all processes: x [B, ...] of this one -> [size B, ...], in the order of the ranks; alone, x itself.
+
+    For what compares the examples of a batch (a variance, SIGReg, a contrastive loss): a method asks for it before
+    such a term. Gradients flow back to the process that each row came from.
+    """
+    return x if Team.current().size == 1 else gather(x)
 
 
 @torch.compiler.disable
 def gather(x):
-    """x: [B, ...] of this process -> [size B, ...] of all, in the order of the ranks; gradients flow back."""
+    """`whole_batch` among several processes: x [B, ...] -> [size B, ...]."""
     return Gather.apply(x)
-
-
-@contextmanager
-def over_the_whole_batch(model, team):
-    """Meanwhile `model.regulariser` sees the features of all processes: variances over 8 images are not those over 64.
-
-    Whatever it computes of a batch [B, D], VICReg's term or SIGReg or one of your own, it need not know of it.
-    """
-    regulariser = getattr(model, "regulariser", None)
-    if team.size == 1 or regulariser is None:
-        yield
-        return
-    is_module = "regulariser" not in vars(model)
-    vars(model)["regulariser"] = lambda z: regulariser(gather(z))  # goes before a submodule of that name, too
-    try:
-        yield
-    finally:
-        del vars(model)["regulariser"]
-        if not is_module:
-            model.regulariser = regulariser
 
 
 # --- gradients that agree ---
@@ -214,9 +192,9 @@ def parallel(model, team, device):
 
 
 def exchange(parallel_model, last):
-    """For one part of an accumulated batch: a context in which gradients are only exchanged if it is the `last`.
+    """For one microbatch: a context in which gradients are only exchanged if it is the `last` of its step.
 
-    A model in shards exchanges those of every part: to wait, each process would have to keep whole gradients, and
+    A model in shards exchanges those of every one: to wait, each process would have to keep whole gradients, and
     memory is why one shards.
     """
     return nullcontext() if last or not hasattr(parallel_model, "no_sync") else parallel_model.no_sync()

@@ -7,6 +7,8 @@ import warnings
 
 import torch.distributed as dist
 
+from minijepa.vit import transformer_blocks
+
 
 def shard(model, device):
     """Cut every parameter of a JEPA, teacher included, in as many shards as there are processes (FSDP2), in place.
@@ -27,8 +29,7 @@ def shard(model, device):
     # a step returns context and targets, views that nobody writes into; torch warns of what would happen if one did
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    blocks = [module for name, module in model.named_modules() if name.split(".")[-2:-1] == ["blocks"]]
-    for module in [*blocks, model]:  # the model last, with what is in no block
+    for module in [*transformer_blocks(model), model]:  # the model last, with what is in no block
         module.to(device)
         for tensor in [*module.parameters(), *module.buffers()]:
             if not hasattr(tensor, "full_tensor"):  # not cut yet

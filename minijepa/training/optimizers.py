@@ -5,45 +5,60 @@ import math
 import torch
 
 from minijepa.training.muon import Muon
+from minijepa.vit import transformer_blocks
 
 
 def make_optimizers(model, lr, betas=(0.9, 0.95), optimizer="adamw"):
-    """A list of one or two: with "muon", Muon for the matrices inside the transformer blocks and AdamW for the rest.
-
-    Weight decay only on matrices: biases, norms and the mask token keep their size.
-    """
-    learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    inner = [p for name, p in learned.items() if optimizer == "muon" and "blocks." in name and p.ndim == 2]
-    rest = [p for p in learned.values() if not any(p is q for q in inner)]
-    groups = [
-        {"params": [p for p in rest if p.ndim > 1], "decays": True},
-        {"params": [p for p in rest if p.ndim <= 1], "decays": False, "weight_decay": 0.0},
-    ]
+    """A list of one or two: with "muon", Muon for the matrices inside the transformer blocks and AdamW for the rest."""
+    learned = [p for p in model.parameters() if p.requires_grad]
+    inside = {id(p) for block in transformer_blocks(model) for p in block.parameters() if p.ndim == 2}
+    inner = [p for p in learned if optimizer == "muon" and id(p) in inside]
+    chosen = {id(p) for p in inner}
+    rest = [p for p in learned if id(p) not in chosen]
     fused = rest[0].device.type in ("cpu", "cuda")
-    optimizers = [torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=betas, fused=fused)]
+    optimizers = [torch.optim.AdamW(decay_groups(rest), lr=lr, betas=betas, fused=fused)]
     return [*optimizers, Muon([{"params": inner, "decays": True}], lr=lr)] if inner else optimizers
 
 
-class Together:
-    """Several optimisers as one, for the gradient scaler: it leaves a step out for all of them or for none."""
+def decay_groups(parameters):
+    """Parameter groups for an optimiser: weight decay on matrices; biases, norms and mask tokens keep their size.
+
+    parameters: a list. Returns one or two groups, each with "decays", which `set_schedules` reads.
+    """
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "decays": True},
+        {"params": [p for p in parameters if p.ndim <= 1], "decays": False, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+class OptimizerGroup:
+    """Several optimisers as one, for schedules and the gradient scaler, which leaves a step out for all or for none.
+
+    each: the list of them.
+    """
 
     def __init__(self, optimizers):
-        self.optimizers = optimizers
-        self.param_groups = [group for each in optimizers for group in each.param_groups]
+        self.each = optimizers
+
+    @property
+    def param_groups(self):
+        """Those of all; asked anew each time, as an optimiser that is loaded from a checkpoint has new ones."""
+        return [group for each in self.each for group in each.param_groups]
 
     def step(self):
         """One step of each. Returns True, which tells it from a step that the scaler leaves out."""
-        for each in self.optimizers:
-            each.step()
+        for optimizer in self.each:
+            optimizer.step()
         return True
 
 
 def set_schedules(optimizers, step, steps, lr, warmup, weight_decay):
-    """Write this step's learning rate and weight decay into the optimisers; returns the learning rate."""
+    """Write this step's learning rate and weight decay into the OptimizerGroup; returns the learning rate."""
     rate = warmup_cosine(step, steps, lr, warmup)
     start, end = weight_decay
     decay = end + (start - end) * 0.5 * (1 + math.cos(math.pi * step / steps))
-    for group in (group for each in optimizers for group in each.param_groups):
+    for group in optimizers.param_groups:
         group["lr"] = rate
         if group["decays"]:
             group["weight_decay"] = decay
@@ -51,7 +66,7 @@ def set_schedules(optimizers, step, steps, lr, warmup, weight_decay):
 
 
 def warmup_cosine(step, steps, peak, warmup):
-    """Learning rate of a step: linear up over the share `warmup` of all steps, then cosine down to 0 at the end."""
+    """Learning rate of a step: linear up over the fraction `warmup` of all steps, then cosine down to 0 at the end."""
     rising = max(1, round(warmup * steps))
     if step < rising:
         return peak * (step + 1) / rising

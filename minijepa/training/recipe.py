@@ -1,9 +1,9 @@
 """The recipe: the settings with which I-JEPA learns from small photographs in minutes on two CPU cores.
 
 It is I-JEPA with five changes, for runs of a few thousand steps instead of almost two hundred thousand:
-one large target block instead of four small ones, a teacher that follows faster, a light variance/covariance term
-on the pooled context, a flip beside the crop, and Muon with a strong weight decay for the matrices in the blocks.
-What each is worth on its own, notebook 04 shows (`minijepa/plots/recorded_results/`): not all of them pay.
+one large target block instead of four small ones, a teacher that follows faster, a light variance-covariance
+regulariser on the pooled context, a flip next to the crop, and Muon with a strong weight decay for the matrices in
+the blocks. What each is worth on its own, notebook 10 shows (`minijepa/plots/recorded_results/`): not all of them pay.
 `python -m minijepa.train` and the notebooks all train with this; `published_masks`, weight=0 and PUBLISHED give the
 published form back.
 """
@@ -18,8 +18,9 @@ from minijepa.masking.blocks import block_masks
 from minijepa.predictor import Predictor
 from minijepa.vit import ViT
 
+NAME = "I-JEPA"
 GRID = (8, 8)  # 32x32 pixels in patches of 4x4
-WEIGHT = 0.03  # of the variance/covariance term
+WEIGHT = 0.03  # of the variance-covariance regulariser
 TRAINING = {  # for `fit`
     "batch_size": 32,
     "optimizer": "muon",
@@ -42,13 +43,17 @@ PUBLISHED = {
 }
 
 
+def model(encoder, weight=WEIGHT):
+    """I-JEPA with a small predictor. encoder: a ViT; weight: of the variance-covariance regulariser."""
+    predictor = Predictor(encoder.dim, encoder.grid, width=48, depth=2, heads=3)
+    return JEPA(encoder, predictor, weight=weight)
+
+
 def build(size="nano", weight=WEIGHT, seed=0):
-    """A JEPA with a fresh encoder of that size for 32x32 images and a small predictor. Same seed, same weights."""
+    """The same around an encoder of that size for 32x32 images, randomly initialised. Same seed, same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = ViT.size(size, img_size=32, patch_size=4)
-        predictor = Predictor(encoder.dim, encoder.grid, width=48, depth=2, heads=3)
-        return JEPA(encoder, predictor, weight=weight)
+        return model(ViT.size(size, img_size=32, patch_size=4), weight)
 
 
 def masks(batch, generator=None):

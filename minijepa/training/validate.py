@@ -61,16 +61,17 @@ def check_parallel(settings, team, shard, model, augment):
             f"batch_size {settings['batch_size']} must be a multiple of accumulate times processes, "
             f"{settings['accumulate']} x {team.size}: it is the number of images of one step, over all processes"
         )
-    if in_parts and getattr(model, "compares_examples", False):
+    if settings["accumulate"] > 1 and getattr(model, "compares_examples", False):
         raise ValueError(
-            f"{type(model).__name__} compares the images of a batch in its loss and its BatchNorm, so parts of a batch "
-            "would train another model than the whole: use one process and accumulate=1"
+            f"{type(model).__name__} compares the examples of a batch with each other, so microbatches would train "
+            f"another model than the whole: use accumulate=1, got {settings['accumulate']}"
         )
-    if in_parts and augment is not None and not takes(augment, "part"):
+    if in_parts and augment is not None and not takes(augment, "rows_of"):
         name = getattr(augment, "__name__", augment)
         raise ValueError(
-            f"augment={name} does not take `part`, so it cannot give a part of a batch the numbers that it would have "
-            "in the whole: use one process and accumulate=1, or add part=None to its arguments, as crop_flip has"
+            f"augment={name} does not take `rows_of`, so it cannot give a part of a batch the random numbers that it "
+            "would have in the whole: use one process and accumulate=1, or add rows_of=None to its arguments, as "
+            "crop_flip has"
         )
     if shard and settings["optimizer"] == "muon":
         raise ValueError(

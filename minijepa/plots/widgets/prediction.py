@@ -13,6 +13,7 @@ from minijepa.masking.sampling import Masks
 from minijepa.plots.figures import BLUE, GREEN, GREY, ORANGE, RED, patch_mask
 from minijepa.plots.widgets import canvas
 from minijepa.plots.widgets.explorer import Explorer
+from minijepa.vit import eval_mode
 
 
 class PredictionExplorer(Explorer):
@@ -37,13 +38,11 @@ class PredictionExplorer(Explorer):
         self.grid = jepa.encoder.grid
         self.images, self.album = shown.images, album.images
         device = next(jepa.encoder.parameters()).device
-        was_training = jepa.training
-        jepa.eval()
-        tokens = teacher_tokens(jepa, album, device)  # [A, N, D]
-        targets = teacher_tokens(jepa, shown, device)  # [I, N, D]
         x = shown.batch(device=device)
-        self.answers = {size: answer(jepa, x, targets, tokens, size, k) for size in sizes if size < min(self.grid)}
-        jepa.train(was_training)
+        with eval_mode(jepa):
+            tokens = teacher_tokens(jepa, album, device)  # [A, N, D]
+            targets = teacher_tokens(jepa, shown, device)  # [I, N, D]
+            self.answers = {size: answer(jepa, x, targets, tokens, size, k) for size in sizes if size < min(self.grid)}
         self.best = search(targets.flatten(0, 1), tokens, 1)[0].view(len(x), -1)  # [I, N]
 
         middle, size = (min(self.grid) - 3) // 2, sizes[len(sizes) // 2]

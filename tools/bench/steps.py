@@ -1,10 +1,10 @@
-"""The steps that tools/bench.py times: models, masks, one training step of ours and of a plain textbook loop.
+"""The steps that tools/bench/run.py times: models, masks, one training step of ours and of a plain textbook loop.
 
 Both loops do the same arithmetic on the same sizes (width 192, 6 blocks, predictor 96 x 3, 32 px, 4 targets of 3 x 4
-patches, 7 context patches). The textbook loop is what one writes first: masks image by image as published, every patch
-embedded before masking, the predictor called once per target block, the teacher updated tensor by tensor.
-The models of the course are there too: "nano" and "tiny" with the recipe's masks, and "clips", which is nano's width
-and depth on clips of as many tokens, with V-JEPA's two sets of masks and L1.
+patches, 7 context patches). The textbook loop is the one that most people write first: it draws masks image by image as
+published, embeds every patch before masking, calls the predictor once per target block, and updates the target encoder
+tensor by tensor. The models of the course are timed too: "nano" and "tiny" with the recipe's masks, and "clips", which
+has nano's width and depth on clips of equally many tokens, with V-JEPA's two sets of masks and L1.
 """
 
 import copy
@@ -20,7 +20,7 @@ from minijepa.masking.tubes import tube_masks
 from minijepa.training import recipe
 
 BATCH, GRID, SIZE, N_TARGETS, CONTEXT = 64, (8, 8), (3, 4), 4, 7
-SCALE, ASPECT = (12 / 64, 12 / 64), (3 / 4, 3 / 4)  # both exactly: every block is 3 x 4
+SCALE, ASPECT = (12 / 64, 12 / 64), (3 / 4, 3 / 4)  # fixed values: every block is 3 x 4
 CLIP, TUBELET, CLIP_GRID = (8, 16, 16), (2, 4, 4), (4, 4, 4)  # 64 tokens, as an image of 32 px in patches of 4
 
 
@@ -32,7 +32,7 @@ def build():
 
 
 def build_clips():
-    """V-JEPA with nano's width and depth: two specifications of masks, so two mask tokens, and L1."""
+    """V-JEPA with nano's width and depth: two kinds of masks, hence two mask tokens, and L1."""
     torch.manual_seed(0)
     dim, depth, heads, _ = SIZES["nano"]
     encoder = ViT(CLIP, TUBELET, dim=dim, depth=depth, heads=heads, in_chans=1)
@@ -40,21 +40,21 @@ def build_clips():
 
 
 def our_masks(batch=BATCH):
-    """All images in one call."""
+    """The masks of all images in one call."""
     return block_masks(batch, GRID, n_targets=N_TARGETS, target_scale=SCALE, target_aspect=ASPECT, context_keep=CONTEXT)
 
 
 def clip_masks(batch):
-    """V-JEPA's two specifications on 4 x 4 x 4 tokens, as notebook 08 draws them."""
+    """V-JEPA's two kinds of masks on 4 x 4 x 4 tokens, as notebook 08 draws them."""
     short = tube_masks(batch, CLIP_GRID, n_blocks=4, scale=(0.15, 0.15), context_keep=6)
     return MaskSets((short, tube_masks(batch, CLIP_GRID, n_blocks=2, scale=(0.4, 0.4), context_keep=4)))
 
 
 def textbook_masks(batch=BATCH):
-    """Image by image, in the published way: place a block, mark it, collect its patches, reject and place again.
+    """Masks drawn image by image, in the published way: place a block, collect its patches, place again if too few.
 
-    A context of CONTEXT patches or more must be left, and is cut to that; after 20 tries one more target may
-    overlap it. (Our own `published_block_masks` does this with Python sets, for other statistics.)
+    At least CONTEXT context patches must remain, and the list is truncated to that many; every 20 attempts, one more
+    target may overlap the context. (`published_block_masks` of the package does this with Python sets.)
     """
 
     def place(size, allowed=None):
@@ -90,8 +90,8 @@ MODELS = {
 }
 
 
-def our_step(jepa, optimizer, x, autocast, draw=our_masks):
-    """One training step as `minijepa.training.fit` makes it. draw: function batch -> masks."""
+def our_step(jepa, optimizer, x, autocast, draw):
+    """One training step as `minijepa.fit` makes it. draw: function batch -> masks."""
     optimizer.zero_grad(set_to_none=True)
     masks = draw(len(x))
     with autocast:
@@ -101,14 +101,14 @@ def our_step(jepa, optimizer, x, autocast, draw=our_masks):
     jepa.after_step(0.996)
 
 
-def textbook_step(jepa, optimizer, x, autocast, draw=textbook_masks):
-    """The same arithmetic, written plainly."""
+def textbook_step(jepa, optimizer, x, autocast, draw):
+    """The same arithmetic, written plainly. draw: function batch -> masks."""
     optimizer.zero_grad()
     masks = draw(len(x))
     with autocast:
         with torch.no_grad():
             target = torch.nn.functional.layer_norm(jepa.teacher.encoder(x).float(), (192,))
-        tokens = gather_tokens(jepa.encoder.embed(x), masks.context)  # every patch embedded, then most thrown away
+        tokens = gather_tokens(jepa.encoder.embed(x), masks.context)  # every patch is embedded, most are then discarded
         for block in jepa.encoder.blocks:
             tokens = block(tokens)
         context = jepa.encoder.norm(tokens)
@@ -125,26 +125,26 @@ def textbook_step(jepa, optimizer, x, autocast, draw=textbook_masks):
             old.mul_(0.996).add_(new, alpha=0.004)
 
 
-# --- what a step amounts to ---
+# --- the size of a step ---
 
 
 def step_flops(jepa, draw, shape, batch, draws=8):
-    """Operations of teacher, context encoder and predictor, forwards and backwards, per image: a mean over draws.
+    """Operations per image of target encoder, context encoder and predictor, forward and backward, averaged over draws.
 
-    Counted on tensors without numbers (device "meta"), so that nothing is computed. The optimiser is left out.
+    They are counted on tensors without values (device "meta"), so that nothing is computed. The optimiser is left out.
     """
     twin = copy.deepcopy(jepa).to("meta")
     x = torch.empty(batch, *shape, device="meta")
-    drawn = [draw(batch).to("meta") for _ in range(draws)]  # before the count: to place a block takes products too
+    drawn = [draw(batch).to("meta") for _ in range(draws)]  # before the count: drawing masks takes operations too
     with FlopCounterMode(display=False) as counter:
         for masks in drawn:
             twin(x, masks).loss.backward()
     return counter.get_total_flops() / (draws * batch)
 
 
-def step_tokens(draw, batch, tokens=64):
-    """Tokens that one image sends through teacher, context encoder and predictor in a step."""
-    masks = draw(batch)
+def step_tokens(draw, batch):
+    """How many tokens of one image pass through target encoder, context encoder and predictor in a step."""
+    masks, tokens = draw(batch), 64
     for each in masks.sets if isinstance(masks, MaskSets) else [masks]:
         seen, (asked, length) = each.context.shape[1], each.targets.shape[1:]
         tokens += seen + asked * (seen + length)

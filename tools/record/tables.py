@@ -1,11 +1,10 @@
 """The recorded tables: the question of each, its arms, and what an arm changes in the recipe.
 
-An arm is a dict of arguments for `make`; an empty one is the recipe itself. `tools/results.py` runs them.
+An arm is a dict of arguments for `make`; an empty one is the recipe itself. `tools/record/results.py` runs them.
 """
 
 from functools import partial
 
-import peers
 import torch
 
 from minijepa import (
@@ -25,6 +24,7 @@ from minijepa import (
     smooth_l1,
     variance_covariance,
 )
+from minijepa.family import data2vec, lejepa, mae, simclr, vicreg
 from minijepa.training import recipe
 
 # --- what an arm may change ---
@@ -71,8 +71,21 @@ def nothing(prediction, target):
 
 
 def make(seed, **changes):
-    """(model, masks, settings for fit): the recipe with an arm's changes, or a relative of I-JEPA (tools/peers.py)."""
-    return peers.make(seed, **changes) if "build" in changes else variant(seed, **changes)
+    """(model, masks, settings for fit): the recipe with a run's changes, or a relative of I-JEPA (minijepa/family)."""
+    return relative(seed, **changes) if "method" in changes else variant(seed, **changes)
+
+
+def relative(seed, method, **training):
+    """As `make`, for a file of the family; method None is supervised training, where the model is the encoder alone.
+
+    Batch and optimiser of each were chosen among two to five settings on training images, as the recipe's were among
+    many more: that favours the recipe. `peers_time.py` times a step of each; the table's steps take about equally long.
+    """
+    torch.manual_seed(seed)
+    encoder = ViT.nano(img_size=32, patch_size=4)
+    if method is None:
+        return encoder, None, training
+    return method.model(encoder), method.masks, {**method.TRAINING, **training}
 
 
 def variant(
@@ -146,12 +159,12 @@ TABLES = {
         "arms": {
             "I-JEPA (recipe)": {},
             "I-JEPA, no extra term": dict(weight=0.0),
-            "MAE": dict(build=peers.mae, steps=2900),
-            "data2vec": dict(build=peers.data2vec, steps=1650),
-            "SimCLR": dict(build=peers.simclr, steps=170, **peers.VIEWS, batch_size=256),
-            "VICReg, two views": dict(build=peers.two_view_vicreg, steps=350, **peers.VIEWS, batch_size=128),
-            "LeJEPA, two views": dict(build=peers.two_view_lejepa, steps=690, **peers.VIEWS, batch_size=64),
-            "supervised": dict(build=None, steps=2790, batch_size=32, lr=2e-3, augment=crop_flip),
+            "MAE": dict(method=mae, steps=2900),
+            "data2vec": dict(method=data2vec, steps=1650),
+            "SimCLR": dict(method=simclr, steps=170),
+            "VICReg, two views": dict(method=vicreg, steps=350),
+            "LeJEPA, two views": dict(method=lejepa, steps=690),
+            "supervised": dict(method=None, steps=2790, batch_size=32, lr=2e-3, augment=crop_flip),
         },
     },
     "target_scale": {

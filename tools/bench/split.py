@@ -1,12 +1,13 @@
-"""Where the time of `fit` goes: its step in eight named parts and a rest, and what of it is not the model's own work.
+"""Where the time of `fit` goes: its step in eight named parts and a rest, and how much of it is not the model's work.
 
-One run of `fit` is watched. Its data, crops and masks are timed where it asks for them. After each of its steps a twin
-of the model makes the same step with bare hands, on the same crops and masks: teacher, context, predictor, backward,
-optimiser, EMA, each timed. So both meet the same machine, step by step. What `fit` takes and no part explains is its
-own: schedules, the finite-loss check, the collapse monitors, the record, the bar.
+One run of `fit` is timed. Its data, crops and masks are timed where it asks for them. After each of its steps a copy of
+the model makes the same step written out, on the same crops and masks, and times target encoder ("teacher"), context
+encoder, predictor, backward pass, optimiser and EMA. Both steps thus run on the same machine, one after the other. The
+time of `fit` that no part explains is its own: schedules, the check for a finite loss, the collapse monitors, the
+history, the progress bar.
 
     overhead, all            (fit - teacher - context - predictor - backward) / fit
-    overhead, loop alone     (fit - these - optimiser - EMA) / fit: an optimiser is needed by any loop
+    overhead, loop alone     (fit - these - optimiser - EMA) / fit, since every loop needs an optimiser
 """
 
 import copy
@@ -21,7 +22,7 @@ from minijepa.training.optimizers import make_optimizers
 
 PARTS = ("data", "masks", "teacher", "context", "predictor", "backward", "optimiser", "EMA")
 MODEL = ("teacher", "context", "predictor", "backward")
-BLOCK = 10  # steps; the monitors come once in so many
+BLOCK = 10  # steps; the monitors run once in each block
 RUNS = {  # name: (encoder, settings of fit that differ from the recipe's)
     "nano, AdamW": ("nano", {"optimizer": "adamw", "lr": 1e-3}),
     "nano, Muon": ("nano", {}),
@@ -31,20 +32,20 @@ RUNS = {  # name: (encoder, settings of fit that differ from the recipe's)
 
 
 class Stopwatch:
-    """Seconds on both clocks, added up under names; `block` hands them out and begins anew."""
+    """Seconds on both clocks, summed by name; `block` returns the sums and starts again from 0."""
 
     def __init__(self):
         self.spent = {}
 
     def add(self, name, since):
-        """The time since the `now` called since goes to the name; returns now."""
+        """Add the time since `since` (a result of `now`) to the name; returns `now`."""
         here = self.now()
         old = self.spent.get(name, (0.0, 0.0))
         self.spent[name] = tuple(o + h - s for o, h, s in zip(old, here, since, strict=True))
         return here
 
     def timed(self, name, function):
-        """The function, its time added to the name."""
+        """The function, but each call adds its time to the name."""
 
         def call(*arguments, **more):
             start = self.now()
@@ -55,7 +56,7 @@ class Stopwatch:
         return call
 
     def block(self):
-        """What was added since the last call."""
+        """The sums since the last call of `block`."""
         spent, self.spent = self.spent, {}
         return spent
 
@@ -66,7 +67,7 @@ class Stopwatch:
 
 
 class Watched:
-    """Data that note how long `batch` takes."""
+    """Data whose `batch` is timed."""
 
     def __init__(self, data, watch):
         self.data, self.batch = data, watch.timed("data", data.batch)
@@ -76,7 +77,7 @@ class Watched:
 
 
 def bare_step(jepa, optimizers, x, masks, watch):
-    """One step by hand, each part under its name. x: [B, C, H, W]; masks with one target block. Returns the loss."""
+    """One training step written out, each part timed. x: [B, C, H, W]; masks: one target block. Returns the loss."""
     jepa.zero_grad(set_to_none=True)
     at = watch.now()
     everything = jepa.teacher(x)  # [B, N, D]
@@ -98,10 +99,12 @@ def bare_step(jepa, optimizers, x, masks, watch):
 
 
 def watch_fit(size, settings, steps, data=None):
-    """Seconds per step of `fit` and of each part: a list over blocks of {name: (clock, processor)}.
+    """Seconds per step of `fit` and of each part: a list, over blocks of steps, of {name: (clock, processor)}.
 
-    size: of the encoder. settings: of fit, over the recipe's. steps: a multiple of BLOCK; one block more goes first,
-    to warm up. data: ImageData of 32 x 32 pixels, default ShapeWorld.
+    size: of the encoder.
+    settings: of fit, where they differ from the recipe's.
+    steps: a multiple of BLOCK; one more block runs first, as warm-up.
+    data: ImageData of 32 x 32 pixels; None takes ShapeWorld.
     """
     data = shapeworld(512, seed=0) if data is None else data
     jepa = recipe.build(size)
@@ -131,9 +134,11 @@ def watch_fit(size, settings, steps, data=None):
 
 
 def split(blocks):
-    """The table of a run, for both clocks: seconds of each part, of fit, and the two overheads.
+    """The table of a run, for both clocks: seconds of each part and of fit, and the overheads, each a median of blocks.
 
-    blocks: from `watch_fit`. Medians over blocks, so that a moment when the machine was taken away does not count.
+    A median ignores blocks during which another program took the processor.
+
+    blocks: from `watch_fit`.
     """
     table = {}
     for clock, which in enumerate(("wall", "cpu")):
@@ -146,7 +151,7 @@ def split(blocks):
 
 
 def main(blocks):
-    """Time every run for so many blocks of steps; prints a JSON object, {run: table}."""
+    """Time every run and print a JSON object, {run: table}. blocks: how many blocks of steps for each."""
     tables = {}
     for name, (size, settings) in RUNS.items():
         table = {"batch": {**recipe.TRAINING, **settings}["batch_size"], "blocks": blocks}

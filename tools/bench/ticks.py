@@ -1,11 +1,11 @@
-"""How long a reader waits: from moving a control of an explorer to its new picture; and what the monitors cost.
+"""How long a reader waits between moving a control of an explorer and its new picture; and what the monitors cost.
 
-    python tools/bench_ticks.py [--out ticks.json]
+    python tools/bench/ticks.py [--out ticks.json]
 
-Every control of every explorer is moved to 100 random places, on data of the course's sizes. Target: 95 of 100 ticks
-within 100 ms on two cores. Printed beside the clock is the processor's time, which other programs do not lengthen; on
-a free machine the two agree, and the last line names the slowest control by it.
-The monitors: what `DiagnoseDuring` adds to a step of the course's recipe at its default settings. Target: at most 5 %.
+Every control of every explorer is moved to 100 random values, on data of the course's sizes. Aim: 95 of 100 moves take
+at most 100 ms on two cores. The processor's time is printed next to the clock's, since other programs do not lengthen
+it. On a quiet machine the two agree. The last line names the control with the longest processor time.
+The monitors: what `DiagnoseDuring` adds to a step of the course's recipe at its default settings. Aim: at most 5 %.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from minijepa.training.fit import fit
 
 
 def explorers():
-    """One of each, as large as in the notebooks, by name."""
+    """{name: explorer}, one of each, as large as in the notebooks."""
     data = shapeworld(310, seed=0)
     z = torch.randn(256, 64, generator=torch.Generator().manual_seed(0))
     run = [Snapshot(step, z / (1 + step), {"position std": 1 / (1 + step), "RankMe": 0.5}, 0.2) for step in range(13)]
@@ -46,7 +46,7 @@ def places(control):
 
 
 def tick_times(control, ticks, rng):
-    """Milliseconds of the clock and of the processor for each of so many moves: [ticks, 2]."""
+    """Milliseconds of the clock and of the processor for each move of a control: [ticks, 2]."""
     values, times = places(control), []
     while len(times) < ticks:
         value = values[rng.integers(len(values))]
@@ -57,9 +57,9 @@ def tick_times(control, ticks, rng):
     return 1000 * np.array(times)
 
 
-def monitor_cost(steps=20):
+def monitor_cost():
     """Seconds of the processor: (a training step, a diagnosis, steps between two diagnoses)."""
-    data, jepa = shapeworld(512, seed=0), recipe.build()
+    data, jepa, steps = shapeworld(512, seed=0), recipe.build(), 20
     watch = DiagnoseDuring(data.batch(slice(0, 128)))
     fit(jepa, data, recipe.masks, **recipe.TRAINING, steps=3, callbacks=[watch])  # the first steps are slower
     start = time.process_time()
@@ -71,7 +71,7 @@ def monitor_cost(steps=20):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--out", type=Path, help="also write the numbers as JSON")
     arguments = parser.parse_args()
     names, table = ("clock_p50", "clock_p95", "processor_p50", "processor_p95"), {}
     print("explorer    control            p50     p95   processor p50     p95   ms")
@@ -83,7 +83,7 @@ def main():
     slowest = max(table, key=lambda control: table[control]["processor_p95"])
     step, diagnosis, every = monitor_cost()
     print(f"monitors: step {1e3 * step:.0f} ms, diagnosis {1e3 * diagnosis:.0f} ms: {diagnosis / (every * step):.1%}")
-    print(f"slowest control, {slowest}: 95 of 100 ticks within {table[slowest]['processor_p95']:.0f} ms (target 100)")
+    print(f"slowest control, {slowest}: 95 of 100 ticks within {table[slowest]['processor_p95']:.0f} ms (aim: 100)")
     if arguments.out:
         report = {"threads": torch.get_num_threads(), "ticks_ms": table, "monitors_share": diagnosis / (every * step)}
         arguments.out.write_text(json.dumps(report, indent=1), encoding="utf-8")

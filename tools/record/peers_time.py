@@ -1,6 +1,6 @@
 """How many steps of each relative take as long as the recipe's 2,000: the steps of the table of peers.
 
-    python tools/peers_time.py [--rounds 3]
+    python tools/record/peers_time.py [--rounds 3]
 
 All train on one thread, in turns, a few steps each; the processor's clock, the median step of the fastest round.
 """
@@ -12,7 +12,7 @@ import torch
 from results import supervised
 from tables import TABLES, make
 
-from minijepa import fit
+from minijepa import ViT, fit
 from minijepa.datasets import cifar10
 
 
@@ -27,7 +27,7 @@ def seconds_per_step(changes, train, steps=10):
     """Of the processor, median over the steps after the first three."""
     model, masks, settings = make(0, **{key: value for key, value in changes.items() if key != "steps"})
     ends = []
-    if masks is None:
+    if isinstance(model, ViT):  # supervised
         for some in (2, 2 + steps):  # the same beginning and end, some steps more
             start = time.process_time()
             supervised(model, train, train, some, 0, Silent(), settings)

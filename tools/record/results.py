@@ -1,15 +1,16 @@
 """Make, list and draw the recorded results: the runs that are too long for a notebook.
 
-    python tools/results.py list                                     every table, its arms, and what is recorded
-    python tools/results.py run parts                                every arm and seed that is not recorded yet
-    python tools/results.py run parts --arm "term alone" --seed 1    one row again
-    python tools/results.py                                          the figures, from the files (make results)
+    python tools/record/results.py list                                     every table, its arms, and what is recorded
+    python tools/record/results.py run parts                                every arm and seed that is not recorded yet
+    python tools/record/results.py run parts --arm "term alone" --seed 1    one row again
+    python tools/record/results.py                                          the figures, from the files (make results)
 
-A row is one training run on CIFAR-10. It changes the recipe in the one thing that its arm names, and is judged by
-frozen features: probes on 10,000 labels (40,000 in the tables named after minutes), scored on the 10,000 images of
-data_batch_5. Optimiser, batch and size were chosen on training images; masks, crop, momentum and the extra term had
-been chosen on data_batch_5, with an older optimiser. So the tables that change one setting are also scored on 5,000
-training images: `choices.png` shows what one would have chosen without data_batch_5, and what that would have cost.
+A row is one training run on CIFAR-10 under one condition ("arm"), which changes the recipe in the one thing that it
+names. Probes on frozen features evaluate the run: they are trained on 10,000 labels (40,000 in the tables named after
+minutes) and scored on the 10,000 images of data_batch_5. Optimiser, batch and size were chosen on training images.
+Masks, crop, momentum and the variance-covariance regulariser had been chosen on data_batch_5, with an older optimiser.
+The tables that change one setting are therefore also scored on 5,000 training images: `choices.png` shows which setting
+one would have chosen without data_batch_5, and how much that choice would have cost.
 """
 
 import argparse
@@ -26,15 +27,15 @@ import torch
 from safetensors.torch import save_file
 from tables import ABLATIONS, BUDGETS, TABLES, make
 
-from minijepa import fit, plots
+from minijepa import ViT, fit, plots
 from minijepa.datasets import cifar10
 from minijepa.plots.recorded import ablations, choices, curves, dots, summary
 from minijepa.probes import KNNDuring, fine_tune
 from minijepa.train import hardware, probe_table
 from minijepa.training.fit import History
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "minijepa" / "recorded_results"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "minijepa" / "plots" / "recorded_results"
 SEEDS = (0, 1, 2)
 LABELS = 10_000  # for the probes, unless a table says otherwise
 PROBES = {"kNN": "knn", "linear": "linear", "linear, all layers": "linear_all"}
@@ -44,34 +45,36 @@ PROBES = {"kNN": "knn", "linear": "linear", "linear, all layers": "linear_all"}
 
 
 def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=None, labels=None, keep=None):
-    """Train and judge one row; returns it as a dict. baselines: the judged untrained encoder and raw pixels, if known.
+    """Train and evaluate one row; returns it as a dict.
 
-    steps, train, heldout, labels: smaller ones for the tests. keep: a folder for the trained target encoder.
+    baselines: the scores of the random-init encoder and of raw pixels, if they are known.
+    steps, train, heldout, labels: smaller ones for the tests.
+    keep: a folder for the trained target encoder.
     """
     table = TABLES[name]
     labels = labels or table.get("labels", LABELS)
     train = cifar10("train") if train is None else train
     heldout = cifar10("heldout") if heldout is None else heldout
     changes = dict(table["arms"][arm])
-    own = changes.pop("steps", table["steps"])  # relatives get the same time, not the same steps
+    own = changes.pop("steps", table["steps"])  # the relatives get the same time, not the same number of steps
     steps = steps or own
     model, masks, settings = make(seed, **changes)
     untrained = copy.deepcopy(encoder_of(model))
-    chosen = train.subset(slice(len(train) - 3000, len(train)))  # for the curve: training images, never the held-out
+    chosen = train.subset(slice(len(train) - 3000, len(train)))  # for the curve: training images, never held-out ones
     half = len(chosen) * 2 // 3
     during = KNNDuring(
         chosen.subset(slice(0, half)), chosen.subset(slice(half, len(chosen))), every=max(1, steps // 10)
     )
     at_start = during.score(untrained)
     start, start_cpu = time.perf_counter(), time.process_time()
-    if masks is None:  # supervised training
+    if isinstance(model, ViT):  # supervised training
         trained, history = supervised(model, train, heldout, steps, seed, during, settings)
     else:
         history = fit(
             model, train, masks, **settings, steps=steps, seed=seed, precision="bfloat16", callbacks=[during],
             label=f"{name}: {arm}, seed {seed}",
         )  # fmt: skip
-        frozen = settings["momentum"] == (1.0, 1.0)  # such a teacher learns nothing; its student may
+        frozen = settings["momentum"] == (1.0, 1.0)  # then the target encoder never learns; the context encoder may
         trained = model.encoder if frozen else model.target_encoder
     minutes, cpu_minutes = (time.perf_counter() - start) / 60, (time.process_time() - start_cpu) / 60
     if keep:
@@ -87,7 +90,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     return {
         "arm": arm,
         "seed": seed,
-        "command": f'python tools/results.py run {name} --arm "{arm}" --seed {seed}',
+        "command": f'python tools/record/results.py run {name} --arm "{arm}" --seed {seed}',
         "steps": steps,
         "images": steps * settings["batch_size"],
         "precision": "bfloat16",
@@ -114,7 +117,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
 
 
 def validate(encoder, train, labels):
-    """The three probes, scored on the last eighth of the training images: they had no labels in any training."""
+    """The three probes, scored on the last eighth of the training images, whose labels no training has used."""
     cut = len(train) * 7 // 8
     labelled = train.subset(slice(0, min(labels, cut)))
     return probe_table({"arm": encoder}, labelled, train.subset(slice(cut, len(train))), raw=False)["arm"]
@@ -126,16 +129,16 @@ def encoder_of(model):
 
 
 def supervised(encoder, train, heldout, steps, seed, during, settings):
-    """The ceiling of the table of peers: the same encoder trained on all labels; (encoder, History of its kNN)."""
-    some = heldout.subset(slice(0, 50))  # its own head's accuracy is not asked for
-    # bfloat16 as the others; one context over many steps must not keep the weights that it has cast
+    """Train the same encoder on all labels, the upper reference of the table of peers: (encoder, History)."""
+    some = heldout.subset(slice(0, 50))  # the accuracy of its own head is not needed
+    # bfloat16 like the others; a context around many steps must not keep the weights that it has cast
     with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
         _, trained = fine_tune(encoder, train, some, steps=steps, seed=seed, **settings)
     return trained, History([{"step": steps, "knn": during.score(trained)}])
 
 
 def read(name):
-    """What is recorded of a table so far."""
+    """The recorded part of a table, {"rows": []} if there is none."""
     path = FOLDER / f"{name}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
@@ -143,7 +146,7 @@ def read(name):
 
 
 def write(name, rows):
-    """Write a table, its rows in the order of arms and seeds, in one atomic step."""
+    """Write a table atomically, its rows in the order of arms and seeds."""
     table = TABLES[name]
     labels = table.get("labels", LABELS)
     order = list(table["arms"])
@@ -153,7 +156,7 @@ def write(name, rows):
         "steps": table["steps"],
         "probe": f"frozen target encoder; {labels:,} labels; scored on the 10,000 images of data_batch_5",
         "minutes": "wall time of training alone, on a machine with other work; cpu_minutes: the processor's own",
-        "reproduce": f"python tools/results.py run {name}",
+        "reproduce": f"python tools/record/results.py run {name}",
         "rows": rows,
     }
     path = FOLDER / f"{name}.json"
@@ -163,10 +166,10 @@ def write(name, rows):
 
 
 def known_baselines(seed, labels, dim, depth):
-    """The untrained encoder's scores and those of raw pixels, if a recorded row of that seed has them, else None.
+    """The scores of the random-init encoder and of raw pixels, if a recorded row of that seed has them, else None.
 
-    Every arm with an encoder of that width and depth starts from the same weights for one seed, so they need to be
-    judged once for each number of labels.
+    For one seed, all arms with an encoder of that width and depth start from the same weights. These are therefore
+    evaluated once for each number of labels.
     """
     for row in (row for path in sorted(FOLDER.glob("*.json")) for row in read(path.stem)["rows"]):
         size = tuple(row["settings"][key] for key in ("dim", "depth"))
@@ -178,9 +181,9 @@ def known_baselines(seed, labels, dim, depth):
 
 
 def recorded_twin(changes, steps, labels, seed):
-    """The row of any table whose arm makes the same changes, for so many steps, labels and that seed; or None.
+    """The row of any table whose arm makes the same changes, with these steps, labels and seed, or None.
 
-    Its command stays the one that made it.
+    Its command remains the one that made it.
     """
     for name, table in TABLES.items():
         for row in read(name)["rows"]:
@@ -192,7 +195,7 @@ def recorded_twin(changes, steps, labels, seed):
 
 
 def run(name, arm=None, seed=None):
-    """Run what is asked for; without an arm or seed, all that is not recorded yet."""
+    """Run a table; without an arm or a seed, all of its rows that are not recorded yet."""
     for s in SEEDS if seed is None else (seed,):
         for a in TABLES[name]["arms"] if arm is None else (arm,):
             known = {(row["arm"], row["seed"]) for row in read(name)["rows"]}
@@ -202,20 +205,20 @@ def run(name, arm=None, seed=None):
             labels = table.get("labels", LABELS)
             changes = dict(table["arms"][a])
             twin = recorded_twin(changes, changes.pop("steps", table["steps"]), labels, s)
-            if twin and arm is None:  # recorded for another table: the same run
+            if twin and arm is None:  # the same run is recorded in another table
                 write(name, [*read(name)["rows"], {**twin, "arm": a}])
                 continue
             encoder = encoder_of(make(s, **changes)[0])
             baselines = known_baselines(s, labels, encoder.dim, len(encoder.blocks))
             row = run_row(name, a, s, baselines, keep=ROOT / "runs" / "recorded")
-            rows = [r for r in read(name)["rows"] if (r["arm"], r["seed"]) != (a, s)]  # others may have written since
+            rows = [r for r in read(name)["rows"] if (r["arm"], r["seed"]) != (a, s)]  # another run may have written
             write(name, [*rows, row])
             scores = row["scores"]
             print(f"{name} | {a} | seed {s} | " + " ".join(f"{k} {scores[k]:.3f}" for k in PROBES.values()), flush=True)
 
 
 def listing():
-    """Every table with what is recorded."""
+    """Print every table with its recorded scores."""
     for name, table in TABLES.items():
         rows = read(name)
         print(f"{name}: {table['question']} ({table['steps']} steps)")
@@ -229,7 +232,7 @@ def listing():
 
 
 def draw(out):
-    """A figure per recorded table, two of curves, all ablations at a glance and how one would choose, into a folder."""
+    """Draw a figure per recorded table, two of curves, all ablations in one, and the choices, into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     there = {name: read(name) for name in TABLES if read(name)["rows"]}
     budgets = [there[name] for name in BUDGETS if name in there]
@@ -250,12 +253,12 @@ def draw(out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(dest="action")
-    actions.add_parser("list", help="what there is")
-    one = actions.add_parser("run", help="train and judge")
+    actions.add_parser("list", help="print every table")
+    one = actions.add_parser("run", help="train and evaluate")
     one.add_argument("table", choices=TABLES)
     one.add_argument("--arm")
     one.add_argument("--seed", type=int)
-    pictures = actions.add_parser("draw", help="the figures, from the files")
+    pictures = actions.add_parser("draw", help="draw the figures from the files")
     pictures.add_argument("--out", type=Path, default=ROOT / "docs" / "results")
     arguments = parser.parse_args()
     if arguments.action in (None, "draw"):
@@ -263,7 +266,8 @@ def main():
     if arguments.action == "list":
         return listing()
     if arguments.arm is not None and arguments.arm not in TABLES[arguments.table]["arms"]:
-        parser.error(f"no arm {arguments.arm!r} in {arguments.table}: {', '.join(TABLES[arguments.table]['arms'])}")
+        arms = ", ".join(TABLES[arguments.table]["arms"])
+        parser.error(f"the table {arguments.table} has no arm {arguments.arm!r}; its arms are {arms}")
     run(arguments.table, arguments.arm, arguments.seed)
 
 

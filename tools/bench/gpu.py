@@ -1,13 +1,13 @@
-"""Two records that need a GPU: what it gains to keep the data there, and how much of its peak a ViT-S/16 reaches.
+"""Two measurements that need a GPU: what keeping the data there gains, and how much of its peak a ViT-S/16 reaches.
 
-    python tools/bench_gpu.py [--seconds 10] [--out runs/bench_gpu.json]      (or: make bench-gpu)
-    python tools/bench_gpu.py --device cpu --tiny                             the same program on small sizes
+    python tools/bench/gpu.py [--seconds 10] [--out runs/bench_gpu.json]      (or: make bench-gpu)
+    python tools/bench/gpu.py --device cpu --tiny                             the same program on small sizes
 
-1. The recipe (32 px), from images that live on the device, against the same model and steps fed by a DataLoader:
-   files on the disk, read, cropped and flipped by worker processes (LoaderData). Aim: 5 times the images/s.
-2. ViT-S/16 at 224 px in bfloat16, from images on the device, at rising batch sizes, plain and compiled. Aim: 35 % of
-   the measured peak of bfloat16 matrix products, with the batch as large as pays.
-Both run `minijepa.fit` as it is. The JSON says hardware and date.
+1. The recipe (32 px) with the images on the device, against the same model and steps fed by a DataLoader, whose worker
+   processes read, crop and flip image files (LoaderData). Aim: 5 times the images/s.
+2. ViT-S/16 at 224 px in bfloat16 with the images on the device, at increasing batch sizes, plain and compiled. Aim:
+   35 % of the measured peak of bfloat16 matrix products at the best batch size.
+Both run `minijepa.fit` unchanged. The JSON states hardware and date.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from bench_steps import step_flops
 from PIL import Image
+from steps import step_flops
 
 from minijepa import JEPA, Predictor, ViT, block_masks, crop_flip, fit, shapeworld
 from minijepa.datasets.images import ImageData
@@ -34,7 +34,7 @@ from minijepa.training import recipe
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured. batches: rising; side: of the images of part 2, in pixels; matrix: of the peak."""
+    """What is measured. batches: in rising order; side: of the images of part 2, in pixels; matrix: for the peak."""
 
     images: int = 8192
     loader_batch: int = 256
@@ -52,19 +52,19 @@ TINY = Sizes(64, 16, 1, "nano", 32, 4, (8, 16), 128, "bfloat16", (False,))
 
 
 def synchronise(device):
-    """Wait until the device has done what it was told."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def images_per_second(model, data, masks, seconds, device, **settings):
-    """Of `fit`, after it has warmed up. settings: for `fit`. Returns (images/s, the device's peak memory in MB)."""
+    """The speed of `fit` after its warm-up: (images/s, the device's peak memory in MB). settings: for `fit`."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     warm, times, limit = 5, [], 10_000
 
     class Enough(Exception):
-        """The time is over."""
+        """Enough steps were timed."""
 
     def note(step, model, row):
         synchronise(device)
@@ -81,7 +81,7 @@ def images_per_second(model, data, masks, seconds, device, **settings):
 
 
 def matmul_peak(side, dtype, device, seconds):
-    """Operations per second of a product of two square matrices, the best of ten turns."""
+    """Operations per second of a product of two square matrices, the best of ten rounds."""
     a, b = torch.randn(2, side, side, device=device).to(dtype)
     best, count = 0.0, 3
     for _ in range(10):
@@ -96,13 +96,13 @@ def matmul_peak(side, dtype, device, seconds):
 
 
 def write_folder(data, folder):
-    """The images as files, as a data set on a disk is."""
+    """Write the images as files, like a data set on a disk."""
     for i, image in enumerate(data.images):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(Path(folder) / f"{i:06d}.png")  # [H, W, 3]
 
 
 def resident_against_loader(sizes, device, seconds):
-    """Part 1: images/s of the recipe from the device's memory, and from files by worker processes."""
+    """Part 1: images/s of the recipe with the images on the device, and with files read by worker processes."""
     data = shapeworld(sizes.images, seed=0)
     settings = {**recipe.TRAINING, "batch_size": sizes.loader_batch, "precision": sizes.precision}
     rates = {}
@@ -119,13 +119,13 @@ def resident_against_loader(sizes, device, seconds):
 
 
 def share_of_peak(sizes, device, seconds):
-    """Part 2: a row per batch size and program; batches that do not fit into the memory end the rise."""
+    """Part 2: a row per batch size, plain and compiled; it ends with the first batch that does not fit into memory."""
     torch.manual_seed(0)
     side, grid = sizes.side, (sizes.side // sizes.patch,) * 2
     n = grid[0] * grid[1]
     pixels = torch.randint(0, 256, (max(sizes.batches) * 2, 3, side, side), dtype=torch.uint8)
     data = ImageData(pixels, torch.zeros(len(pixels), dtype=torch.int64), ("noise",), "noise", (0.5,) * 3, (0.25,) * 3)
-    # I-JEPA's four targets and rich context, with lengths that do not change from step to step: one program
+    # I-JEPA's four targets and large context, of fixed lengths, so that one compiled program serves all steps
     masks = partial(draw_masks, grid, n // 8, n // 3)
     peak, rows = matmul_peak(sizes.matrix, torch.bfloat16, device, seconds / 4), []
     data = data.to(device)
@@ -151,13 +151,13 @@ def draw_masks(grid, target_keep, context_keep, batch, generator):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0, help="per measurement (default 10)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="seconds per measurement (default 10)")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--tiny", action="store_true", help="small sizes: to see that it works")
+    parser.add_argument("--tiny", action="store_true", help="small sizes, to check that the program works")
     parser.add_argument("--out", type=Path, default=Path("runs/bench_gpu.json"))
     arguments = parser.parse_args(argv)
     if arguments.device.startswith("cuda") and not torch.cuda.is_available():
-        parser.error("no CUDA device was found; --device cpu --tiny shows on a CPU that the program works")
+        parser.error("no CUDA device was found; use --device cpu --tiny to check on a CPU that the program works")
     device, sizes = torch.device(arguments.device), TINY if arguments.tiny else Sizes()
     if not shutil.which("g++"):
         sizes = replace(sizes, compiled=(False,))

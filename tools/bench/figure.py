@@ -1,4 +1,4 @@
-"""The figure of tools/bench.py, from its JSON alone."""
+"""The figure of tools/bench/run.py, drawn from its JSON alone."""
 
 import matplotlib
 
@@ -15,7 +15,7 @@ LOOKS = (
 
 
 def draw(result, path):
-    """Four panels: images/s over the batch, share of the peak, `fit` in parts, processes. result: dict of bench.py."""
+    """Draw four panels: images/s over the batch, fraction of the peak, parts of `fit`, processes. result: of run.py."""
     fig, axes = plots.plt.subplots(2, 2, figsize=(11, 7.5), layout="constrained")
     rates(axes[0, 0], result["steps"])
     shares(axes[0, 1], result["steps"] + result["models"])
@@ -53,7 +53,7 @@ def rates(ax, rows):
 
 
 def shares(ax, rows):
-    """Share of the matrix-product peak, one bar per arm and batch."""
+    """The fraction of the matrix-product peak, one bar per arm and batch."""
     rows = [row for row in rows if "share_of_peak" in row][::-1]
     for i, row in enumerate(rows):
         half = row["arm"].endswith("bfloat16")
@@ -67,7 +67,7 @@ def shares(ax, rows):
 
 
 def parts(ax, tables):
-    """The step of fit, one stacked bar per run: its parts and what is left, in ms of the clock."""
+    """The step of fit, one stacked bar per run: its parts and the rest, as percentages of the clock's time."""
     for i, table in enumerate(tables.values()):
         each, left = table["wall"], 0.0
         each = {**each, "rest": max(0.0, each["fit"] - sum(each[name] for name in PARTS))}
@@ -76,7 +76,7 @@ def parts(ax, tables):
             ax.barh(i, 100 * each[name] / each["fit"], left=left, label=name if i == 0 else None, **bar)
             left += 100 * each[name] / each["fit"]
     labels = [
-        f"{name}\n{1e3 * table['wall']['fit']:.0f} ms; beside the model {table['wall']['overhead_all']:.1%}"
+        f"{name}\n{1e3 * table['wall']['fit']:.0f} ms; {table['wall']['overhead_all']:.1%} outside the model"
         for name, table in tables.items()
     ]
     ax.set_yticks(range(len(tables)), labels, fontsize=8)
@@ -91,4 +91,4 @@ def processes(ax, rows):
         ax.text(i, row["images_per_s"], f"{row['images_per_s']:.0f}", ha="center", va="bottom")
     ax.set_xticks(range(len(rows)), [row["arm"].replace(", ", ",\n") for row in rows])
     ax.margins(y=0.1)
-    ax.set(ylabel="images per second", title="nano, 64 images a step, shared")
+    ax.set(ylabel="images per second", title="nano, 64 images per step in all")

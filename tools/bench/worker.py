@@ -1,7 +1,7 @@
-"""One process of tools/bench.py: it builds the things of an arm, then times the one that it is told to, when told to.
+"""One process of tools/bench/run.py: it builds the things of an arm, then times each when it is told to.
 
-All arms of a comparison wait in processes of their own, and take turns: what else the machine does meets all of them.
-`Worker` is the other end, in the main process.
+All arms of a comparison wait in their own processes and take turns, so that other work of the machine affects all of
+them. `Worker` is the other end, in the main process.
 """
 
 import json
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from bench_steps import (
+from steps import (
     BATCH,
     MODELS,
     build,
@@ -48,7 +48,7 @@ class Timed:
 
 
 def things(arm, team):
-    """What an arm times, by name: batch sizes in rising order, "masks", or a precision of matrix products."""
+    """{name: Timed} of an arm. Names: batch sizes in rising order, "masks", or a precision of matrix products."""
     if arm == "peak":
         pairs = {name: torch.randn(2, SIDE, SIDE).to(getattr(torch, name)) for name in ("float32", "bfloat16")}
         return {name: Timed(lambda pair=pair: pair[0] @ pair[1], flops=2 * SIDE**3) for name, pair in pairs.items()}
@@ -80,19 +80,18 @@ def things(arm, team):
 
 
 def shared_step(team):
-    """A step of nano on several processes (minijepa.training.distributed), each with its rows of one batch."""
+    """A step of nano on several processes (minijepa.training.distributed), each with its rows of the batch."""
     torch.manual_seed(0)
     jepa, shape = recipe.build("nano"), MODELS["nano"][2]
     flops = step_flops(jepa, recipe.masks, shape, BATCH)
     parallel = distributed.parallel(jepa, team, torch.device("cpu"))
-    optimizer, rows = make_optimizers(jepa, 1e-3)[0], team.part(BATCH)
+    optimizer, rows = make_optimizers(jepa, 1e-3)[0], team.rows(BATCH)
     x = torch.randn(BATCH, *shape)[rows]
     generator = torch.Generator().manual_seed(0)  # the same masks on all processes
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        with distributed.over_the_whole_batch(jepa, team):
-            parallel(x, distributed.take(recipe.masks(BATCH, generator), rows)).loss.backward()
+        parallel(x, recipe.masks(BATCH, generator).rows(rows)).loss.backward()
         optimizer.step()
         jepa.after_step(0.996)
 
@@ -100,9 +99,9 @@ def shared_step(team):
 
 
 def rate(call, seconds, team):
-    """Call for so many seconds, at least twice. Returns {"seconds", "cpu_seconds"} of one call, by two clocks.
+    """Call for this many seconds, at least twice. Returns {"seconds", "cpu_seconds"} of one call, by two clocks.
 
-    The processor's clock counts all threads of this process, and no other program's time.
+    The processor's clock counts all threads of this process, but no time of other programs.
     """
     count, start, processor = 0, time.perf_counter(), time.process_time()
     while count < 2 or not team.any(time.perf_counter() - start >= seconds):  # all processes stop together
@@ -112,7 +111,7 @@ def rate(call, seconds, team):
 
 
 def peak_memory():
-    """The most MB of memory that this process has held; None where the system does not tell."""
+    """The most MB of memory that this process has held; None if the system does not tell."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux; getrusage there may tell the parent's
         return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1000
@@ -124,7 +123,7 @@ def peak_memory():
 
 
 def serve(arm):
-    """Print what there is to time, as JSON; then answer each line [name, seconds] with a line of times."""
+    """Print as JSON what can be timed; then answer each input line [name, seconds] with a line of times."""
     with distributed.session("cpu") as team:
         found, told = things(arm, team), {}
         for name, thing in found.items():
@@ -141,7 +140,7 @@ def serve(arm):
 
 
 class Worker:
-    """An arm in a process of its own, or in several that share its batches, `threads` threads each (None: all)."""
+    """An arm in its own process, or in several that share its batches, with `threads` threads each (None: all)."""
 
     def __init__(self, arm, processes=1, threads=None):
         self.arm, self.errors = arm, tempfile.TemporaryFile()
@@ -158,7 +157,7 @@ class Worker:
             self.processes.append(subprocess.Popen([sys.executable, __file__, arm], env=own, **pipes))
 
     def answer(self):
-        """The next line of the first process, when all have answered. Raises RuntimeError if one has died."""
+        """The next line of the first process, when all have answered. Raises RuntimeError if one of them has died."""
         lines = [each.stdout.readline() for each in self.processes]
         if not all(lines):
             self.errors.seek(0)
@@ -166,7 +165,7 @@ class Worker:
         return json.loads(lines[0])
 
     def turn(self, name, seconds):
-        """Time one thing now."""
+        """Let the processes time one thing now; returns its times."""
         for each in self.processes:
             each.stdin.write(json.dumps([name, seconds]) + "\n")
             each.stdin.flush()
@@ -183,7 +182,7 @@ class Worker:
 
 
 def free_port():
-    """A port of this machine that nobody uses."""
+    """A free port of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]

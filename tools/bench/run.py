@@ -1,16 +1,17 @@
-"""Speed of one I-JEPA training step, and where its time goes: this package beside a plain textbook loop, in one run.
+"""The speed of one I-JEPA training step, compared with a plain textbook loop, and where its time goes.
 
-    python tools/bench.py [--seconds 1.5] [--quick] [--out runs/bench.json]     (or: make bench)
-    python tools/bench.py --figure runs/bench.json                            draw it again from the numbers
+    python tools/bench/run.py [--seconds 1.5] [--quick] [--out runs/bench.json]     (or: make bench)
+    python tools/bench/run.py --figure runs/bench.json                            draw the figure again from the numbers
 
-The comparison: ours and the textbook's step do the same arithmetic (tools/bench_steps.py). "compiled" is ours under
-torch.compile, as `fit(..., compile=True)` runs it. Beside them the course's models, clips (V-JEPA) against images, one
-process against two, and `fit` in parts (tools/bench_split.py).
-Each arm runs in a process of its own; the arms of a stage take turns, and the best of three rounds counts. "of peak" is
-the arithmetic of teacher, context encoder and predictor over that of a large matrix product in the same time.
-It takes five minutes and prints each stage when it has it. The first run compiles a minute longer; what was compiled
-is remembered on the disk. --no-compile leaves the compiled arms out.
---quick is the same with a tenth of the repetitions: to see that it works, not to compare.
+Our step and the textbook's do the same arithmetic (steps.py). "compiled" is our step under torch.compile, as
+`fit(..., compile=True)` runs it. The benchmark also times the models of the course, clips (V-JEPA) against images, one
+process against two, and the parts of `fit` (split.py).
+
+Each condition ("arm") has its own process; the arms of a stage take turns, and the best of three rounds counts. "of
+peak" is the arithmetic of target encoder, context encoder and predictor per second, divided by that of a large matrix
+product. The benchmark takes five minutes and prints each stage when it is done. The first run takes a minute more,
+since it compiles; the compiled code is kept on the disk. --no-compile leaves the compiled arms out. --quick makes a
+tenth of the repetitions: it shows that the benchmark works, its numbers are too noisy to compare.
 """
 
 import argparse
@@ -23,9 +24,9 @@ import time
 from pathlib import Path
 
 import torch
-from bench_figure import draw
-from bench_steps import BATCH
-from bench_worker import Worker
+from figure import draw
+from steps import BATCH
+from worker import Worker
 
 from minijepa.train import hardware
 
@@ -34,18 +35,19 @@ ROUNDS = 3
 
 
 def in_turns(arms, seconds):
-    """Time all things of the arms, round by round. arms: {name: arguments of Worker}. Returns rows, one per thing.
+    """Time all things of the arms, round by round. Returns a row for each: arm, name, and the fastest round's numbers.
 
-    A row: arm, name, and what bench_worker.serve and rate tell, of the fastest round.
+    arms: {name: arguments of Worker}.
+    seconds: for each thing, over all rounds.
     """
     workers, found = {}, {}
     try:
-        for name, arguments in arms.items():  # one after the other: warming up together, each would wait for all
+        for name, arguments in arms.items():  # one after the other: together, each would be slowed down by the others
             workers[name] = Worker(**arguments)
             try:
                 found[name] = workers[name].answer()
             except RuntimeError as error:
-                if not name.startswith("compiled"):  # the rest is worth having without a compiler that works
+                if not name.startswith("compiled"):  # without a working compiler the other results are still useful
                     raise
                 print(f"left out: {error}")
         best = {}
@@ -61,7 +63,7 @@ def in_turns(arms, seconds):
 
 
 def with_rates(rows):
-    """Add images_per_s, tokens_per_s and share_of_peak, by the clock and (_cpu) the processor's, to rows of a stage."""
+    """Add images_per_s, tokens_per_s and share_of_peak to the rows of a stage; "_cpu": by the processor's clock."""
     peaks = {row["name"]: row for row in rows if row["arm"] == "peak"}
     for row in rows:
         for clock, end in (("seconds", ""), ("cpu_seconds", "_cpu")):
@@ -76,7 +78,7 @@ def with_rates(rows):
 
 
 def measure(seconds, compiled):
-    """The stages one by one: yields dicts to be put together and written as JSON."""
+    """Measure stage after stage: yield dicts, to be merged and written as JSON."""
     both = [f"{{}}-{precision}" for precision in PRECISIONS]
     threads = torch.get_num_threads()
     loops, models = ("textbook", "ours", *["compiled"] * compiled), ("nano", "tiny")
@@ -88,7 +90,7 @@ def measure(seconds, compiled):
     shared["2 processes"] = (2, max(1, threads // 2))
     arms = {name: dict(arm="processes-float32", processes=p, threads=t) for name, (p, t) in shared.items()}
     yield {"processes": with_rates(in_turns(arms, seconds))}
-    command = [sys.executable, str(Path(__file__).with_name("bench_split.py")), str(max(3, round(3 * seconds)))]
+    command = [sys.executable, str(Path(__file__).with_name("split.py")), str(max(3, round(3 * seconds)))]
     yield {"fit": json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)}
 
 
@@ -96,7 +98,7 @@ def measure(seconds, compiled):
 
 
 def show_steps(result):
-    """The comparison with the textbook, and every batch size."""
+    """Print the comparison with the textbook's step."""
     rows = {(row["arm"], row["name"]): row for row in result["steps"]}
     peak = [rows["peak", precision]["flops_per_s"] / 1e9 for precision in PRECISIONS]
     print(f"{result['threads']} threads, torch {result['versions']['torch']}")
@@ -114,7 +116,7 @@ def show_steps(result):
 
 
 def show_models(result):
-    """Every model and batch size, those of the first stage too; where bfloat16 pays; clips against images."""
+    """Print every model and batch size, where bfloat16 is faster, and clips against images."""
     print(f"\n{'model':<20}{'batch':>6}{'images/s':>10}{'tokens/s':>12}{'of peak':>10}{'memory MB':>11}")
     every = [row for stage in ("steps", "models") for row in result[stage] if row["name"].isdigit()]
     for row in every:
@@ -125,7 +127,7 @@ def show_models(result):
         half = rows.get((arm.replace("float32", "bfloat16"), batch))
         if half and arm.endswith("-float32"):
             factor = half["images_per_s"] / row["images_per_s"]
-            verdict = "pays" if factor > 1.05 else "does not pay" if factor < 0.95 else "changes little"
+            verdict = "is faster" if factor > 1.05 else "is slower" if factor < 0.95 else "changes little"
             print(f"bfloat16 autocast {verdict}: {arm.split('-')[0]}, batch {batch}: {factor:.2f}x")
     for batch in (row["name"] for row in every if row["arm"] == "clips-float32"):
         shares = [rows[f"{model}-float32", batch]["share_of_peak"] for model in ("clips", "nano")]
@@ -134,45 +136,45 @@ def show_models(result):
 
 
 def show_processes(result):
-    """One process and two."""
+    """Print one process and two."""
     alone = result["processes"][0]
     for row in result["processes"]:
         factor = row["images_per_s"] / alone["images_per_s"]
-        print(f"{row['arm']:<24}{row['images_per_s']:>8.0f} images/s, {factor:.2f}x one thread's")
+        print(f"{row['arm']:<24}{row['images_per_s']:>8.0f} images/s, {factor:.2f}x those of one thread")
 
 
 def show_fit(result):
-    """The parts of a step of fit."""
+    """Print the parts of a step of fit."""
     for name, table in result["fit"].items():
         for clock, each in (("wall", table["wall"]), ("processor", table["cpu"])):
             parts = ", ".join(f"{k} {1e3 * v:.1f}" for k, v in each.items() if not k.startswith("over"))
             print(f"\n{name}, batch {table['batch']}, {clock} ms: {parts}")
-            print(f"overhead of fit: all {each['overhead_all']:.1%}, loop without optimiser and EMA "
-                  f"{each['overhead_loop']:.1%}, of this in no part {each['overhead_rest']:.1%}")  # fmt: skip
+            print(f"overhead of fit: {each['overhead_all']:.1%} in all, {each['overhead_loop']:.1%} without optimiser "
+                  f"and EMA, {each['overhead_rest']:.1%} in none of the parts")  # fmt: skip
 
 
 def line(row):
-    """The columns that both tables share."""
+    """The columns that the first two tables have in common."""
     return f"{row['images_per_s']:>10.0f}{row['tokens_per_s']:>12,.0f}{row['share_of_peak']:>10.0%}"
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=1.5, help="per measurement (default 1.5)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of that")
-    parser.add_argument("--no-compile", action="store_true", help="leave out the compiled arms, the slowest to start")
-    parser.add_argument("--out", type=Path, default=Path("runs/bench.json"), help="the numbers; the figure beside it")
-    parser.add_argument("--figure", type=Path, metavar="JSON", help="only draw the figure beside these numbers")
+    parser.add_argument("--seconds", type=float, default=1.5, help="seconds per measurement (default 1.5)")
+    parser.add_argument("--quick", action="store_true", help="take a tenth of that time")
+    parser.add_argument("--no-compile", action="store_true", help="leave out the compiled arms, which start slowest")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench.json"), help="where to write numbers and figure")
+    parser.add_argument("--figure", type=Path, metavar="JSON", help="measure nothing; draw the figure of these numbers")
     arguments = parser.parse_args(argv)
     if arguments.figure:
         draw(json.loads(arguments.figure.read_text(encoding="utf-8")), arguments.figure.with_suffix(".png"))
         return
     compiled = not arguments.no_compile and bool(shutil.which("g++") or shutil.which("clang++"))
     if not compiled:
-        print("the compiled step (fit(..., compile=True)) is left out: as asked, or no C++ compiler was found")
+        print("the compiled step (fit(..., compile=True)) is left out: you asked for it, or there is no C++ compiler")
     start = time.perf_counter()
     result = {
-        "command": "python tools/bench.py " + " ".join(sys.argv[1:] if argv is None else argv),
+        "command": "python tools/bench/run.py " + " ".join(sys.argv[1:] if argv is None else argv),
         "date": time.strftime("%Y-%m-%d"),
         "hardware": hardware(torch.device("cpu")),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},

@@ -1,11 +1,11 @@
 """Make a shipped encoder and its model card from a recorded run.
 
-    python tools/results.py run ten_minutes --arm "longer recipe" --seed 0    keeps the encoder in runs/recorded
-    python tools/ship.py ijepa-cifar10-micro --table ten_minutes --arm "longer recipe"
+    python tools/record/results.py run ten_minutes --arm "longer recipe" --seed 0    keeps the encoder in runs/recorded
+    python tools/record/ship.py ijepa-cifar10-micro --table ten_minutes --arm "longer recipe"
 
-Writes NAME.safetensors (float16), NAME.json and README.md into family/weights. The card's numbers come from the
-recorded row, but for the quick and the further probes: those are of the file as it is shipped, rounded to float16, with
-few labels, so that anyone can check the quick ones in seconds and the others in minutes.
+It writes NAME.safetensors (float16), NAME.json and README.md into family/weights. The card's numbers are copied from
+the recorded row, except those of the quick and the further probes. These are measured on the file as it is shipped,
+rounded to float16, with few labels, so that you can check the quick ones in seconds and the others in minutes.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-import results  # tools/results.py
+import results
 import torch
 from safetensors.torch import load_file, save
 
@@ -34,22 +34,23 @@ from minijepa.probes import (
     token_features,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "minijepa" / "encoders"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "minijepa" / "family" / "weights"
 LIMITS = [
-    "Trained on 40,000 photographs of 32 x 32 pixels: for larger or other images it is a curiosity, not a tool.",
-    "Minutes of training on a CPU: far below the published models, which saw over a thousand times as many images.",
-    "Size, batch and this momentum were chosen on training images; masks, crop and the variance/covariance term had "
-    "been chosen on data_batch_5, the images that the probe numbers are scored on.",
+    "It was trained on 40,000 photographs of 32 x 32 pixels: do not expect useful features of larger or other images.",
+    "It was trained for minutes on a CPU and scores far below the published models, which saw over a thousand times as "
+    "many images.",
+    "Size, batch and momentum were chosen on training images, but masks, crop and the variance-covariance regulariser "
+    "on data_batch_5, the images that the probes are scored on.",
     "CIFAR-10 was collected from the web; its classes and pictures carry the biases of that collection.",
 ]
 
 
-QUICK = "5,000 labels, scored on 5,000 other images: CIFAR-10 held-out; ShapeWorld in grey, seeds 0 and 1"
+QUICK = "5,000 labels, scored on 5,000 other images: held-out images of CIFAR-10; ShapeWorld in grey, seeds 0 and 1"
 
 
 def quick_data():
-    """{name: (train, heldout)} of the quick probes: photographs where CIFAR-10 is at hand, shapes drawn here always."""
+    """{name: (train, heldout)} of the quick probes: the photographs of CIFAR-10, and images that ShapeWorld draws."""
     return {
         "cifar10": tuple(cifar10(split).subset(slice(0, 5000)) for split in ("train", "heldout")),
         "shapeworld": tuple(shapeworld(5000, seed=seed, colour="grey") for seed in (0, 1)),
@@ -57,7 +58,7 @@ def quick_data():
 
 
 def quick_probe(encoder, train, heldout):
-    """{"kNN", "linear"}: accuracies of an encoder's pooled last layer."""
+    """{"kNN", "linear"}: the accuracies of an encoder's pooled last layer."""
     f, g = features(encoder, train), features(encoder, heldout)
     return {
         "kNN": round(knn_probe(f, train.labels, g, heldout.labels), 4),
@@ -66,13 +67,13 @@ def quick_probe(encoder, train, heldout):
 
 
 FURTHER = (
-    "the same 5,000 photographs; fine-tuning: 200 steps of 32, crop and flip, accuracy of the tuned network; scenes: "
-    "1,000 to learn from and 600 to score, one to four shapes each (notebook 06)"
+    "the same 5,000 photographs; fine-tuning: 200 steps of 32 images, crop and flip, accuracy of the tuned network; "
+    "scenes: 1,000 for training and 600 for scoring, one to four shapes each (notebook 06)"
 )
 
 
 def further_probes(encoder, photographs, scenes):
-    """{probe: score}: attentive, labels, fine-tuning on photographs; then everything dense on scenes it never saw.
+    """{probe: score}: attentive, few labels and fine-tuning on photographs, then the dense probes on drawn scenes.
 
     photographs, scenes: (train, heldout) each.
     """
@@ -100,7 +101,7 @@ def further_probes(encoder, photographs, scenes):
 
 
 def further(encoder, config):
-    """The further probes of an encoder and of its untrained twin: {"how", "this encoder", "untrained"}."""
+    """The further probes of an encoder and of a random-init one: {"how", "this encoder", "untrained"}."""
     photographs = quick_data()["cifar10"]
     kinds = dict(shapes=("disk", "ring", "square", "plus"), colour="grey", radius=10.0)
     scenes = tuple(shape_scenes(count, seed=seed, **kinds) for count, seed in ((1000, 1), (600, 2)))
@@ -114,7 +115,7 @@ def ship(name, table, arm, seed, weights):
     recorded = load(table)
     rows = [row for row in recorded["rows"] if (row["arm"], row["seed"]) == (arm, seed)]
     if not rows:
-        raise SystemExit(f"{table} has no row for {arm!r}, seed {seed}: run tools/results.py first")
+        raise SystemExit(f"the table {table} has no row of {arm!r}, seed {seed}: run tools/record/results.py first")
     state = {key: value.half().contiguous() for key, value in load_file(weights).items()}
     content = save(state)
     trained = results.make(seed, **results.TABLES[table]["arms"][arm])[0].encoder
@@ -149,11 +150,11 @@ def ship(name, table, arm, seed, weights):
 
 
 def readme():
-    """All cards as one page."""
+    """Write all cards as one page."""
     lines = [
-        "# The encoders this project ships",
+        "# The encoders that this project ships",
         "",
-        "Trained by this project alone, on CPUs, without labels. `tools/ship.py` writes this page.",
+        "This project trained them itself, on CPUs and without labels. `tools/record/ship.py` writes this page.",
         "",
         "```python",
         "from minijepa import load_pretrained",
@@ -182,15 +183,15 @@ def readme():
             f"| hardware | {card['hardware']['threads']} thread of {card['hardware']['processor']}, "
             f"torch {card['versions']['torch']}, seed {card['seed']} |",
             "",
-            f"Probes: {card['probe']}. In brackets other seeds of the same command, where they were run.",
+            f"Probes: {card['probe']}. The numbers in brackets are those of the other seeds of the same command.",
             "",
             "| | kNN | linear | linear, all layers |",
             "|---|---|---|---|",
             "| **this encoder** | " + " | ".join(f"**{scores[key]:.3f}** ({others[key]})" for key in probes) + " |",
-            "| untrained | " + " | ".join(f"{scores[f'untrained_{key}']:.3f}" for key in probes) + " |",
+            "| random-init encoder | " + " | ".join(f"{scores[f'untrained_{key}']:.3f}" for key in probes) + " |",
             f"| raw pixels | {scores['raw_knn']:.3f} | {scores['raw_linear']:.3f} (8 x 8) | |",
             "",
-            f"To check in seconds ({card['quick']['how']}):",
+            f"Probes that you can check in seconds ({card['quick']['how']}):",
             "",
             "| | kNN | linear |",
             "|---|---|---|",
@@ -199,7 +200,7 @@ def readme():
             "",
             f"Further probes ({card['further']['how']}):",
             "",
-            "| | this encoder | untrained |",
+            "| | this encoder | random-init encoder |",
             "|---|---|---|",
             *(f"| {key} | {score:.3f} | {card['further']['untrained'][key]:.3f} |"
               for key, score in card["further"]["this encoder"].items()),
@@ -213,7 +214,7 @@ def readme():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", help="without it, only README.md is written again")
+    parser.add_argument("name", nargs="?", help="of the encoder; without a name only README.md is written again")
     parser.add_argument("--table")
     parser.add_argument("--arm")
     parser.add_argument("--seed", type=int, default=0)
