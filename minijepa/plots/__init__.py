@@ -1,10 +1,11 @@
 """The figures of the course: each function returns a figure, and `show` puts it below a cell with its description.
 
-`figures` draws curves, masks and tokens, `energy` draws landscapes and surprise, `film` draws clips that play and `tubes`
-their masks, `scale` draws costs and `all_reduce` the messages between processes, `recorded` draws the results of runs
-that are too long for a notebook, and `widgets` holds the explorers.
+`figures` draws curves, masks and tokens, `energy` draws landscapes and surprise, `film` draws clips that play and
+`tubes` their masks, `scale` draws costs and `all_reduce` the messages between processes, `recorded` draws the results
+of runs that are too long for a notebook, and `widgets` holds the explorers.
 """
 
+from minijepa.plots import recorded
 from minijepa.plots.all_reduce import ring_all_reduce, ring_steps, sent_by_each
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.plots.figures import (
@@ -84,4 +85,5 @@ __all__ = [
     "ring_all_reduce",
     "ring_steps",
     "sent_by_each",
+    "recorded",
 ]
