@@ -138,7 +138,7 @@ def heat(values):
 
 
 def source(frame):
-    """A frame, uint8 [H, W, 3], as the address of a PNG with a palette of 64 colours, so that notebooks stay light."""
+    """A frame, uint8 [H, W, 3], as the address of a PNG with a palette of 256 colours, so that notebooks stay light."""
     buffer = io.BytesIO()
-    Image.fromarray(frame).quantize(64).save(buffer, "png", optimize=True)
+    Image.fromarray(frame).quantize(256).save(buffer, "png", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
