@@ -1,9 +1,12 @@
 """The figures of the course: each function returns a figure, and `show` puts it below a cell with its description.
 
-`figures` draws curves, masks and tokens, `energy` draws landscapes and surprise, `film` draws clips that play,
-`recorded` draws the results of runs that are too long for a notebook, and `widgets` holds the explorers.
+`figures` draws curves, masks and tokens, `energy` draws landscapes and surprise, `film` draws clips that play and
+`tubes` their masks, `scale` draws costs and `all_reduce` the messages between processes, `recorded` draws the results
+of runs that are too long for a notebook, and `widgets` holds the explorers.
 """
 
+from minijepa.plots import recorded
+from minijepa.plots.all_reduce import ring_all_reduce, ring_steps, sent_by_each
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.plots.figures import (
     BLUE,
@@ -34,9 +37,11 @@ from minijepa.plots.figures import (
     show,
     to_numpy,
 )
-from minijepa.plots.film import film
+from minijepa.plots.film import film, heat
 from minijepa.plots.masks import heat_table, mask_maps
+from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
 from minijepa.plots.tokens import number_table, patch_maps
+from minijepa.plots.tubes import keep_tubelets, over_pixels, tube_gallery
 from minijepa.plots.worlds import fork_landscapes
 
 __all__ = [
@@ -76,4 +81,17 @@ __all__ = [
     "number_table",
     "patch_maps",
     "fork_landscapes",
+    "heat",
+    "tube_gallery",
+    "keep_tubelets",
+    "over_pixels",
+    "time_and_operations",
+    "stacked_fractions",
+    "roofline",
+    "kept_by_two",
+    "against_processes",
+    "ring_all_reduce",
+    "ring_steps",
+    "sent_by_each",
+    "recorded",
 ]

@@ -7,13 +7,14 @@ from driving import complaints, content, open_notebook, run_all
 
 from minijepa.plots.film import film_html
 
-FRAMES = [np.full((4, 6), 60 * i, np.uint8) for i in range(4)]
+PANEL = np.stack([np.full((4, 6), 60 * i, np.uint8) for i in range(4)])  # 4 frames of 4 x 6 pixels
+FILM = [[PANEL]], ["one"]
 ALT = 'A square < a circle, growing "brighter".'
 CELL = f"""
 import numpy as np
-from minijepa.plots.film import film
+from minijepa.plots import film
 
-film([np.full((4, 6), 60 * i, np.uint8) for i in range(4)], {ALT!r}, milliseconds=30)
+film([[np.stack([np.full((4, 6), 60 * i, np.uint8) for i in range(4)])]], ["one"], {ALT!r}, milliseconds=30)
 """
 
 
@@ -47,17 +48,17 @@ def play(page, figure):
 
 def test_on_a_page(new_page):
     page = new_page()
-    page.set_content(2 * film_html(FRAMES, ALT, scale=3, milliseconds=30))
+    page.set_content(2 * film_html(*FILM, ALT, milliseconds=30))
     assert page.locator("figure > div").count() == 2  # one player for each film, however often the script ran
     figure = page.locator("figure").first
-    assert figure.locator("div > img").evaluate("image => image.width") == 2 * 3 * 6
+    assert figure.locator("div > img").evaluate("image => image.width") == 480
     play(page, figure)
     assert page.errors == []
 
 
 def test_without_scripts_the_strip_stays(browser):
     page = browser.new_page(java_script_enabled=False)
-    page.set_content(film_html(FRAMES, ALT))
+    page.set_content(film_html(*FILM, ALT))
     assert page.locator("figure > img").count() == 4 and page.locator("button").count() == 0
     assert page.locator("figure > img").last.is_visible()
     page.close()
@@ -86,7 +87,7 @@ def test_in_jupyterlab_after_a_run(lab, notebook, new_page, tmp_path):
 
 
 def test_in_jupyterlab_before_anyone_trusts_the_notebook(lab, notebook, new_page, tmp_path):
-    output = nbformat.v4.new_output("display_data", data={"text/html": film_html(FRAMES, ALT), "text/plain": ALT})
+    output = nbformat.v4.new_output("display_data", data={"text/html": film_html(*FILM, ALT), "text/plain": ALT})
     notebook.cells[0].outputs, notebook.cells[0].execution_count = [output], 1
     nbformat.write(notebook, lab.folder / "opened.ipynb")
     page = new_page()
