@@ -1,9 +1,11 @@
 """The pictures of the course: each function returns a figure, `show` puts it below a cell with words for it.
 
-`figures` draws curves, masks and tokens, `energy` landscapes and surprise, `film` clips that play; `recorded` draws
-the tables that took longer than a notebook may, and `widgets` holds the explorers.
+`figures` draws curves, masks and tokens, `panels` curves next to each other, `collapse` tables of alarms, `probes` what
+probes read, `energy` landscapes and surprise, `film` clips that play; `recorded` draws the tables that took longer than
+a notebook may, and `widgets` holds the explorers.
 """
 
+from minijepa.plots.collapse import alarm_table, measures_of_runs
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.plots.figures import (
     BLUE,
@@ -35,6 +37,8 @@ from minijepa.plots.figures import (
     to_numpy,
 )
 from minijepa.plots.film import film
+from minijepa.plots.panels import curve_panels
+from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 
 __all__ = [
     "plt",
@@ -68,4 +72,10 @@ __all__ = [
     "energy_planes",
     "surprise_gallery",
     "film",
+    "curve_panels",
+    "alarm_table",
+    "measures_of_runs",
+    "map_rows",
+    "draw_boxes",
+    "paired_scores",
 ]

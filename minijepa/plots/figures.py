@@ -38,7 +38,7 @@ def show(fig, alt, see=None):
     else:
         print(alt)
     if see:
-        print(f"What to see: {see}")
+        print(f"Look for: {see}")
     plt.close(fig)
 
 

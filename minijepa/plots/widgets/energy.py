@@ -1,4 +1,4 @@
-"""EnergyExplorer: an energy over two dimensions, computed before; drag what it depends on, see the landscape move."""
+"""EnergyExplorer: an energy over two dimensions, computed before; move a slider and see the landscape change."""
 
 import ipywidgets
 import matplotlib
@@ -19,13 +19,13 @@ class EnergyExplorer(Explorer):
     as x and u as y. The colours have one scale for all states: dark is low energy.
     pictures: function (state, row, column) -> one or two pairs (title, uint8 [3, H, W]), such as the question and
     the answer that a point of the map stands for; state: tuple of n indices, one per slider. With it the point
-    (row, column) can be moved both ways, and its pictures stand beside the map.
+    (row, column) can be moved both ways, and its pictures stand next to the map.
     Raises ValueError where the sizes disagree or an energy is not finite.
     """
 
     alt = (
-        "A map of the energy over two dimensions, dark where it is low, its lowest point in a red frame; beside it the "
-        "energy along the row with the white frame."
+        "A map of the energy over two dimensions, dark where it is low, with a red frame at its lowest point; next to "
+        "it the energy along the row with the white frame."
     )
 
     def __init__(self, energy, sliders, x, y, pictures=None):
@@ -79,7 +79,7 @@ class EnergyExplorer(Explorer):
             shown = zip(self.pictures(state, row, column), (BLUE, ORANGE), strict=False)
             parts.append(canvas.stack([canvas.panel(canvas.enlarge(p, 112), t, colour) for (t, p), colour in shown]))
             sentence += f" At the point: {surface[row, column]:.3g}."
-        return canvas.beside(parts), sentence
+        return canvas.side_by_side(parts), sentence
 
 
 def choose(name, values, start=0):
