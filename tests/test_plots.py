@@ -62,7 +62,7 @@ def test_a_picture_and_its_words_are_one_piece_of_html():
 
 def test_in_a_notebook_show_displays_the_picture_with_its_words(monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr(plots, "in_notebook", lambda: True)
+    monkeypatch.setattr(plots.figures, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
     plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
     (image,) = Images(shown[0]["text/html"]).found

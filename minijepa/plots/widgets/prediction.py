@@ -95,7 +95,7 @@ class PredictionExplorer(Explorer):
         sentence = (
             f"Block of {size}x{size} at row {top}, column {left}. Of the album's patches from the same position "
             f"{nearer:.0f} % are nearer to the prediction than the real patch is (a guess that knows only the "
-            f"position: about 50 %). Nearest patches that come from the hidden patch's own position: {same} of {len(block)}."
+            f"position: about 50 %). Nearest patches that come from the same position: {same} of {len(block)}."
         )
         return canvas.stack([canvas.side_by_side(panels), canvas.side_by_side(strip)]), sentence
 
