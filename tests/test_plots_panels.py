@@ -14,6 +14,13 @@ def test_every_panel_has_its_lines_and_its_level():
     plots.plt.close(fig)
 
 
+def test_a_shared_axis_shows_the_lines_of_all_panels():
+    fig = plots.curve_panels({"a": {"x": ([1, 2], [0.7, 0.8])}, "b": {"x": ([1, 2], [0.01, 0.02])}}, "step", log=True)
+    low, high = fig.axes[0].get_ylim()
+    assert low < 0.01 and high > 0.8 and fig.axes[1].get_ylim() == (low, high)
+    plots.plt.close(fig)
+
+
 def test_one_legend_where_all_panels_have_the_same_lines():
     line = ([1, 2], [3, 4])
     same = plots.curve_panels({"a": {"x": line, "y": line}, "b": {"x": line, "y": line}}, "step")

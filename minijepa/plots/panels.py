@@ -17,7 +17,10 @@ def curve_panels(panels, xlabel, ylabel="", baselines=None, log=False, sharey=Tr
     fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, layout="constrained", sharey=sharey)
     for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
         curves(lines, xlabel, "", (baselines or {}).get(title), title, ax=ax)
-        ax.set(yscale="log" if log else "linear", ylim=ylim)
+        if log:
+            ax.set_yscale("log")
+        if ylim:
+            ax.set_ylim(ylim)
     axes[0, 0].set_ylabel(ylabel)
     handles, names = axes[0, 0].get_legend_handles_labels()
     if all(ax.get_legend_handles_labels()[1] == names for ax in axes[0, 1:]):

@@ -137,7 +137,7 @@ class CollapseExplorer(Explorer):
             names.append((name, colour))
         top = max([v for snaps in self.runs.values() for s in snaps for v in s.monitors.values()], default=1.0)
         ends = self.steps[0], self.steps[-1]
-        return canvas.plot(lines, (236, SIZE[1]), ends, (0, top), names or "no monitors", cursor=step)
+        return canvas.plot(lines, (284, SIZE[1]), ends, (0, top), names or "no monitors", cursor=step)
 
     def probes(self, snapshots, step):
         """The probe of a run against the step."""
