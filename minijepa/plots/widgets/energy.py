@@ -69,8 +69,9 @@ class EnergyExplorer(Explorer):
             canvas.outline(picture, (flip - row, column, 1, 1), grid, ORANGE)
         parts = [canvas.panel(picture, f"across: {self.x[0]}, upwards: {self.y[0]}")]
         cut, ends = [(self.x[1], surface[row], ORANGE, "line")], (self.x[1][0], self.x[1][-1])
-        title, cursor = f"energy at {self.y[0]} = {self.y[1][row]:.3g}", None if column is None else self.x[1][column]
-        parts.append(canvas.plot(cut, (330, side), ends, (self.low, self.high), title, cursor))
+        title = f"energy against {self.x[0]}, at {self.y[0]} = {self.y[1][row]:.3g}"
+        cursor = None if column is None else self.x[1][column]
+        parts.append(canvas.plot(cut, (380, side), ends, (self.low, self.high), title, cursor))
         sentence = (
             f"{self.say(values)}: lowest energy {surface.min():.3g} at {self.x[0]} = {self.x[1][lowest[1]]:.3g}, "
             f"{self.y[0]} = {self.y[1][lowest[0]]:.3g}; highest {surface.max():.3g}."
