@@ -17,6 +17,8 @@ def curve_panels(panels, xlabel, ylabel="", baselines=None, log=False, sharey=Tr
     fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, layout="constrained", sharey=sharey)
     for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
         curves(lines, xlabel, "", (baselines or {}).get(title), title, ax=ax)
+        if isinstance(next(iter(lines.values()))[0][0], str):
+            ax.margins(x=0.2)  # room for the names of the outer categories
         if log:
             ax.set_yscale("log")
         if ylim:

@@ -36,10 +36,10 @@ class Snapshot:
 class SnapshotDuring:
     """A callback for `fit` that keeps a Snapshot of the context encoder at some steps, in the list `snapshots`.
 
-    train, heldout: ImageData, kept small: at each of these steps a kNN probe learns from the one and is scored on the
-    other. The first 256 held-out images give the embeddings (their pooled features) and the monitors: position std,
-    and both versions of RankMe divided by the width. `fit` calls it from step 1 on; for step 0 call it yourself, as
-    in `keep(0, model, {})`.
+    train, heldout: ImageData with images [N, 3, H, W], kept small: at each of these steps a kNN probe uses the labels
+    of the one and is scored on the other. The first 256 held-out images give the embeddings (their pooled features) and
+    the monitors: position std, and both versions of RankMe divided by the width.
+    steps: where to keep one. `fit` calls it from step 1 on; for step 0 call it yourself, as in `keep(0, model, {})`.
     """
 
     def __init__(self, train, heldout, steps=(0, 10, 20, 30, 50, 100, 200, 300)):
