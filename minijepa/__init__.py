@@ -20,7 +20,8 @@ try:
     from minijepa.family import PixelTeacher
     from minijepa.collapse import content_share, lidar, position_std, rankme, token_std
     from minijepa.diagnosis import Diagnosis, DiagnoseDuring, diagnose, diagnose_tokens
-    from minijepa.energy import energy_landscape, pair_energies, separation, surprise_maps
+    from minijepa.energy import candidate_energies, energy_landscape, pair_energies, path_weights, plane_weights
+    from minijepa.energy import against_position, separation, surprise_maps, surprise_rank
     from minijepa.datasets import (
         ClipData,
         DataCorrupt,

@@ -18,7 +18,15 @@ from PIL import Image
 
 from minijepa.datasets.shapes import shapeworld
 from minijepa.masking.sampling import Masks
-from minijepa.plots.widgets import CollapseExplorer, EnergyExplorer, MaskExplorer, PredictionExplorer, Snapshot, canvas
+from minijepa.plots.widgets import (
+    CollapseExplorer,
+    EnergyExplorer,
+    MaskExplorer,
+    PredictionExplorer,
+    Snapshot,
+    SnapshotDuring,
+    canvas,
+)
 from minijepa.plots.widgets.collapse import project, spectrum
 from minijepa.plots.widgets.masks import count_tokens, mask_row
 from minijepa.plots.widgets.prediction import block_places, collage, search
@@ -297,6 +305,23 @@ def test_spectrum_and_projection_of_a_known_cloud():
     points = project([Snapshot(0, z / 100), Snapshot(1, z)])
     along = np.abs(np.corrcoef(points[1][:, 0], z[:, 3])[0, 1])
     assert along > 0.99 and np.allclose(points[0] * 100, points[1], atol=1e-3)
+
+
+def test_snapshots_are_kept_at_the_asked_steps(data):
+    from minijepa import diagnose, features, knn_probe
+
+    model = recipe.build()
+    train, heldout = data, data.subset(slice(14, 24))
+    keep = SnapshotDuring(train, heldout, steps=(0, 2))
+    for step in range(4):
+        keep(step, model, {})
+    assert [snapshot.step for snapshot in keep.snapshots] == [0, 2]
+    first, d = keep.snapshots[0], diagnose(model.encoder, heldout.batch(), views=0)
+    f, g = features(model.encoder, train), features(model.encoder, heldout)
+    assert torch.allclose(first.embeddings, g, atol=1e-5)
+    assert list(first.monitors.values()) == pytest.approx([d.position_std, d.rankme / 96, d.rankme_centred / 96])
+    assert first.probe == knn_probe(f, train.labels, g, heldout.labels)
+    CollapseExplorer({"run": keep.snapshots})
 
 
 def test_runs_that_do_not_fit_together_are_refused():

@@ -1,12 +1,14 @@
 """The figures of the course: each function returns a figure, and `show` puts it below a cell with its description.
 
-`figures` draws curves, masks and tokens, `energy` draws landscapes and surprise, `film` draws clips that play and
-`tubes` their masks, `scale` draws costs and `all_reduce` the messages between processes, `recorded` draws the results
-of runs that are too long for a notebook, and `widgets` holds the explorers.
+`figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks` what
+a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `energy`
+landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages
+between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
 from minijepa.plots.all_reduce import ring_all_reduce, ring_steps, sent_by_each
+from minijepa.plots.collapse import alarm_table, measures_of_runs
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.plots.figures import (
     BLUE,
@@ -39,6 +41,8 @@ from minijepa.plots.figures import (
 )
 from minijepa.plots.film import film, heat
 from minijepa.plots.masks import heat_table, mask_maps
+from minijepa.plots.panels import curve_panels
+from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import keep_tubelets, over_pixels, tube_gallery
@@ -94,4 +98,10 @@ __all__ = [
     "ring_steps",
     "sent_by_each",
     "recorded",
+    "curve_panels",
+    "alarm_table",
+    "measures_of_runs",
+    "map_rows",
+    "draw_boxes",
+    "paired_scores",
 ]

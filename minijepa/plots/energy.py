@@ -11,7 +11,10 @@ from minijepa.plots.figures import BLUE, GREY, ORANGE, RED, to_numpy
 
 
 def energy_histograms(pairs):
-    """Compatible against shuffled pairs, a panel per model. pairs: dict title -> (compatible [B], shuffled [B])."""
+    """Histograms of the energies of compatible and of shuffled pairs, a panel per model, each with its own scale.
+
+    pairs: dict title -> (compatible [B], shuffled [B]).
+    """
     fig, axes = plt.subplots(1, len(pairs), figsize=(3.1 * len(pairs), 2.7), squeeze=False, layout="constrained")
     for ax, (title, (low, high)) in zip(axes[0], pairs.items(), strict=True):
         low, high = low.cpu().numpy(), high.cpu().numpy()
@@ -28,10 +31,11 @@ def energy_histograms(pairs):
 
 
 def surprise_gallery(images, maps, index):
-    """Images above their surprise maps, the patch `index` framed in all of them.
+    """Images above their surprise maps, with one patch framed in all of them.
 
-    images: uint8 [B, 3, H, W]; maps: dict name -> [B, rows, columns], each map on its own scale, dark = low;
-    index: int64 [B], one patch per image.
+    images: uint8 [B, 3, H, W].
+    maps: dict name -> [B, rows, columns]; each map has its own scale, dark is low.
+    index: int64 [B], the patch to frame in each image.
     """
     rows = 1 + len(maps)
     fig, axes = plt.subplots(rows, len(images), figsize=(1.15 * len(images), 1.2 * rows), squeeze=False)
@@ -54,9 +58,10 @@ def surprise_gallery(images, maps, index):
 
 
 def energy_planes(planes, u, v, labels, marks=None):
-    """Energy over a 2-D plane of candidates, a panel per model, each with its own colour bar; a ring at the lowest.
+    """Energy over a 2-D plane of candidates, a panel per model with its own colour bar; a ring at the lowest point.
 
-    planes: dict title -> [U, V]; u, v: the numbers along the two axes (u is drawn upwards); labels: (u, v);
+    planes: dict title -> [U, V].
+    u, v: the numbers along the two axes; u is drawn upwards. labels: names of the axes, (u, v).
     marks: dict name -> (u, v), points to name, or None.
     """
     fig, axes = plt.subplots(1, len(planes), figsize=(3.5 * len(planes), 3.0), squeeze=False, layout="constrained")

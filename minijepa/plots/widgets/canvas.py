@@ -1,4 +1,4 @@
-"""Pictures put together from pixels and letters, some ten times faster than a matplotlib figure is redrawn.
+"""Pictures put together from pixels and text, about ten times faster than matplotlib redraws a figure.
 
 A slider must be answered within 100 ms, so explorers draw with Pillow; colours are those of `minijepa.plots`.
 Sizes are pixels. Every function returns a new PIL image (RGB), except `png`, which returns bytes.
@@ -49,7 +49,7 @@ def panel(picture, title, colour=GREY, size=11):
     return out
 
 
-def beside(pictures, gap=8):
+def side_by_side(pictures, gap=8):
     """Pictures in a row, their upper edges level."""
     out = Image.new("RGB", (sum(p.width + gap for p in pictures) - gap, max(p.height for p in pictures)), "white")
     x = 0
@@ -92,7 +92,7 @@ def words(text, width, size=12, colour=INK, paper="white"):
 
 
 def message(text, width=620):
-    """What is shown in place of a picture that cannot be made: says so, and why."""
+    """A panel in place of a picture that cannot be drawn; it says why."""
     paper = "#FFF4E5"  # light orange: a hint, not a crash
     lines = [words("Not possible", width - 24, 15, paper=paper), words(text, width - 24, paper=paper)]
     out = Image.new("RGB", (width, sum(line.height for line in lines) + 24), paper)
@@ -103,7 +103,7 @@ def message(text, width=620):
 
 
 def png(picture, small=False):
-    """PNG bytes. Fast by default, for a live picture; small=True: 256 colours, squeezed, for a notebook file."""
+    """PNG bytes. Fast by default, for a live picture; small=True: 256 colours, compressed, for a notebook file."""
     out = io.BytesIO()
     if small:
         picture.quantize(256).save(out, format="png", optimize=True)

@@ -1,7 +1,7 @@
-"""CollapseExplorer: slide through the training of several runs, and see which of them die, and where it shows.
+"""CollapseExplorer: slide through the training of several runs, and see which of them collapse, and where it shows.
 
-It trains nothing: somebody recorded a few snapshots per run (see `Snapshot`), and everything that is drawn from them
-is computed when the explorer is made.
+It trains nothing: `SnapshotDuring` keeps a few snapshots per run while `fit` trains it, and everything that is drawn
+from them is computed when the explorer is made.
 """
 
 from dataclasses import dataclass, field
@@ -10,17 +10,22 @@ import ipywidgets
 import numpy as np
 import torch
 
+from minijepa.diagnosis import diagnose
 from minijepa.plots.figures import BLUE, GREEN, PALETTE
 from minijepa.plots.widgets import canvas
 from minijepa.plots.widgets.explorer import Explorer
+from minijepa.probes import features, knn_probe
 
 SIZE = (176, 130)  # of one plot, in pixels; four runs fit on a laptop's screen
 
 
 @dataclass
 class Snapshot:
-    """One moment of a run. step: of the training; embeddings: [N, D], of the same N images each time; monitors:
-    numbers by name, such as position_std; probe: accuracy in [0, 1], or None."""
+    """One moment of a run.
+
+    step: of the training. embeddings: [N, D], of the same N images each time.
+    monitors: numbers by name, such as position_std. probe: accuracy in [0, 1], or None.
+    """
 
     step: int
     embeddings: torch.Tensor
@@ -28,19 +33,44 @@ class Snapshot:
     probe: float | None = None
 
 
+class SnapshotDuring:
+    """A callback for `fit` that keeps a Snapshot of the context encoder at some steps, in the list `snapshots`.
+
+    train, heldout: ImageData with images [N, 3, H, W], kept small: at each of these steps a kNN probe uses the labels
+    of the one and is scored on the other. The first 256 held-out images give the embeddings (their pooled features) and
+    the monitors: position std, and both versions of RankMe divided by the width.
+    steps: where to keep one. `fit` calls it from step 1 on; for step 0 call it yourself, as in `keep(0, model, {})`.
+    """
+
+    def __init__(self, train, heldout, steps=(0, 10, 20, 30, 50, 100, 200, 300)):
+        self.train, self.heldout, self.steps, self.snapshots = train, heldout, steps, []
+
+    def __call__(self, step, model, row):
+        if step in self.steps:
+            f, g = features(model.encoder, self.train), features(model.encoder, self.heldout)  # [N, D] each
+            d = diagnose(model.encoder, self.heldout.batch(slice(0, 256)), views=0)
+            monitors = {
+                "position std": d.position_std,
+                "RankMe / D": d.rankme / g.shape[1],
+                "centred / D": d.rankme_centred / g.shape[1],
+            }
+            probe = knn_probe(f, self.train.labels, g, self.heldout.labels)
+            self.snapshots.append(Snapshot(step, g[:256], monitors, probe))
+
+
 class CollapseExplorer(Explorer):
-    """Per run a row: the embeddings in two dimensions, their spectrum, the monitors, the probe.
+    """One row per run: the embeddings in two dimensions, their spectrum, the monitors, the probe.
 
     runs: dict name -> list of Snapshot, equally many for each run, at the same steps. labels: int64 [N], the classes
     of the embedded images, for their colours, or None. monitors: names of what to draw, by default all of the first
     snapshot. Two dimensions: the first principal components of the run's last snapshot; both axes and the spectra
-    have one scale for all runs, so that what shrinks is seen to shrink. Spectrum: standard deviations along the
+    have one scale for all runs, so that a collapse is visible as shrinking. Spectrum: standard deviations along the
     principal axes, base-10 logarithms. Raises ValueError where runs and steps do not fit together.
     """
 
     alt = (
-        "Per run a row: embeddings projected to two dimensions, the logarithm of their spectrum, the monitors and the "
-        "probe against the training step, with a vertical line at the chosen step."
+        "One row per run: embeddings projected to two dimensions, the logarithm of their spectrum, and the monitors "
+        "and the probe against the training step, with a vertical line at the chosen step."
     )
 
     def __init__(self, runs, labels=None, monitors=None):
@@ -87,7 +117,7 @@ class CollapseExplorer(Explorer):
                 self.curves(snapshots, self.steps[moment]),
                 self.probes(snapshots, self.steps[moment]),
             ]
-            row = canvas.beside(plots)
+            row = canvas.side_by_side(plots)
             rows.append(canvas.stack([canvas.words(name, row.width, 13), row], gap=0))
         return canvas.stack(rows)
 
@@ -107,7 +137,7 @@ class CollapseExplorer(Explorer):
             names.append((name, colour))
         top = max([v for snaps in self.runs.values() for s in snaps for v in s.monitors.values()], default=1.0)
         ends = self.steps[0], self.steps[-1]
-        return canvas.plot(lines, (236, SIZE[1]), ends, (0, top), names or "no monitors", cursor=step)
+        return canvas.plot(lines, (284, SIZE[1]), ends, (0, top), names or "no monitors", cursor=step)
 
     def probes(self, snapshots, step):
         """The probe of a run against the step."""

@@ -1,4 +1,4 @@
-"""EnergyExplorer: an energy over two dimensions, computed before; drag what it depends on, see the landscape move."""
+"""EnergyExplorer: an energy over two dimensions, computed before; move a slider and see the landscape change."""
 
 import ipywidgets
 import matplotlib
@@ -19,13 +19,13 @@ class EnergyExplorer(Explorer):
     as x and u as y. The colours have one scale for all states: dark is low energy.
     pictures: function (state, row, column) -> one or two pairs (title, uint8 [3, H, W]), such as the question and
     the answer that a point of the map stands for; state: tuple of n indices, one per slider. With it the point
-    (row, column) can be moved both ways, and its pictures stand beside the map.
+    (row, column) can be moved both ways, and its pictures stand next to the map.
     Raises ValueError where the sizes disagree or an energy is not finite.
     """
 
     alt = (
-        "A map of the energy over two dimensions, dark where it is low, its lowest point in a red frame; beside it the "
-        "energy along the row with the white frame."
+        "A map of the energy over two dimensions, dark where it is low, with a red frame at its lowest point; next to "
+        "it the energy along the row with the white frame."
     )
 
     def __init__(self, energy, sliders, x, y, pictures=None):
@@ -69,8 +69,9 @@ class EnergyExplorer(Explorer):
             canvas.outline(picture, (flip - row, column, 1, 1), grid, ORANGE)
         parts = [canvas.panel(picture, f"across: {self.x[0]}, upwards: {self.y[0]}")]
         cut, ends = [(self.x[1], surface[row], ORANGE, "line")], (self.x[1][0], self.x[1][-1])
-        title, cursor = f"energy at {self.y[0]} = {self.y[1][row]:.3g}", None if column is None else self.x[1][column]
-        parts.append(canvas.plot(cut, (330, side), ends, (self.low, self.high), title, cursor))
+        title = f"energy against {self.x[0]}, at {self.y[0]} = {self.y[1][row]:.3g}"
+        cursor = None if column is None else self.x[1][column]
+        parts.append(canvas.plot(cut, (380, side), ends, (self.low, self.high), title, cursor))
         sentence = (
             f"{self.say(values)}: lowest energy {surface.min():.3g} at {self.x[0]} = {self.x[1][lowest[1]]:.3g}, "
             f"{self.y[0]} = {self.y[1][lowest[0]]:.3g}; highest {surface.max():.3g}."
@@ -79,7 +80,7 @@ class EnergyExplorer(Explorer):
             shown = zip(self.pictures(state, row, column), (BLUE, ORANGE), strict=False)
             parts.append(canvas.stack([canvas.panel(canvas.enlarge(p, 112), t, colour) for (t, p), colour in shown]))
             sentence += f" At the point: {surface[row, column]:.3g}."
-        return canvas.beside(parts), sentence
+        return canvas.side_by_side(parts), sentence
 
 
 def choose(name, values, start=0):

@@ -15,7 +15,7 @@ class Explorer:
     controls: ipywidgets with a `value`, by name; all of them can be tabbed to and moved with the arrow keys.
     A subclass gives `alt`, one sentence that says what the picture shows; `examples`, the states of the still
     picture; and `draw(**values) -> (PIL picture, sentence)`, quick enough for a slider. A ValueError of `draw` is
-    shown as a message in the picture's place: an impossible wish is part of the exploration.
+    shown as a message in place of the picture: impossible settings are part of the exploration.
     """
 
     alt = ""
@@ -66,7 +66,7 @@ class Explorer:
         return canvas.stack(parts, gap=16)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        """The live widget, and beside it what is left where no kernel runs: the still picture and its description.
+        """The live widget, and for readers without a kernel the still picture and its description.
 
         Front ends take the richest form that they can show. The text is the same on every machine.
         """

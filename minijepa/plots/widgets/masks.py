@@ -1,4 +1,4 @@
-"""MaskExplorer: what the block sampler draws, and what the released code would draw in its place."""
+"""MaskExplorer: what the block sampler draws, and what the released code would draw instead."""
 
 import ipywidgets
 import torch
@@ -12,8 +12,8 @@ from minijepa.plots.widgets.explorer import Explorer
 class MaskExplorer(Explorer):
     """Size, shape, number and seed of the target blocks; the image, its context, its targets, all counted.
 
-    images: uint8 [B, 3, H, W]; masks are drawn for all B at once (contexts are shortened to the poorest of them),
-    the first `rows` are shown. grid: (rows, columns) of patches. scale: share of the patches in one target block;
+    images: uint8 [B, 3, H, W]; masks are drawn for all B at once (contexts are truncated to the shortest of them),
+    the first `rows` are shown. grid: (rows, columns) of patches. scale: fraction of the patches in one target block;
     aspect: its rows / columns; count: blocks per image; seed: of the generator; published: the released sampler.
     Raises ValueError for images of another form. Masks as in `block_masks` (arXiv:2301.08243, appendix A.1).
     """
@@ -49,7 +49,7 @@ class MaskExplorer(Explorer):
         )  # fmt: skip
 
     def draw(self, scale, aspect, count, seed, sampler):
-        """The first rows of a batch under these settings. Raises ValueError where no such masks exist."""
+        """Picture and sentence of a batch under these settings. Raises ValueError where no such masks exist."""
         masks = block_masks(
             len(self.images),
             self.grid,
@@ -74,7 +74,7 @@ def mask_row(image, context, targets, grid, side=104):
             seen = patch_mask(index, grid, image.shape[1:])  # [H, W]
             index = image.where(seen, torch.full_like(image, canvas.HIDDEN))
         panels.append(canvas.panel(canvas.enlarge(image if index is None else index, side), title, colour))
-    return canvas.beside(panels)
+    return canvas.side_by_side(panels)
 
 
 def count_tokens(masks, grid):

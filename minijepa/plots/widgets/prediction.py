@@ -1,7 +1,7 @@
 """PredictionExplorer: hide a block, predict its tokens, and look up which real patches come closest to them.
 
-A prediction is a vector that nobody can look at. But it can be compared with the teacher's tokens of real patches:
-the nearest ones show what the predictor holds possible in that place.
+A prediction is a vector and cannot be looked at. But it can be compared with the target tokens of real patches: the
+nearest ones show what the predictor considers possible at that position.
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ class PredictionExplorer(Explorer):
     images whose patches are searched, some hundreds. sizes: sides of the square blocks, in patches; k: how many
     nearest patches are shown for one patch of the block. The context is everything outside the block.
     All predictions and searches, for every place of every block, are made here, once: seconds for a small ViT.
-    Distances are Euclidean, between predictions and the teacher's tokens (for I-JEPA: LayerNorm'ed).
+    Distances are Euclidean, between predictions and target tokens, which the teacher gives (for I-JEPA: LayerNorm'ed).
     Raises ValueError for sizes or k below 1; a size that leaves no context is shown as a message.
     """
 
     alt = (
         "An image with a block marked, the context without it, the block filled with the real patches nearest to the "
-        "predicted tokens and nearest to the teacher's tokens, and the nearest patches of one place in their images."
+        "predicted tokens and nearest to the target tokens, and the nearest patches of one position in their images."
     )
 
     def __init__(self, jepa, shown, album, sizes=(2, 3, 4), k=6):
@@ -77,7 +77,7 @@ class PredictionExplorer(Explorer):
         hidden = real.where(seen, torch.full_like(real, canvas.HIDDEN))
         collages = [collage(hidden, block, index, self.album, self.grid)
                     for index in (near[:, 0], self.best[image, block])]  # fmt: skip
-        titles = ("image", "context", "nearest to the prediction", "nearest to the teacher")
+        titles = ("image", "context", "nearest to the prediction", "nearest to the target")
         panels = []
         for picture, title, colour in zip((real, hidden, *collages), titles, (GREY, BLUE, RED, GREEN), strict=True):
             picture = canvas.outline(canvas.enlarge(picture, 172), box, self.grid, colour)
@@ -92,18 +92,18 @@ class PredictionExplorer(Explorer):
         same = int((near[:, 0] % (rows * columns) == block).sum())
         nearer = 100 * (1 - found.beaten[image, place].mean())
         sentence = (
-            f"Block of {size}x{size} at row {top}, column {left}. Of the album's patches from the same place "
-            f"{nearer:.0f} % are nearer to the prediction than the real patch is (a guess that knows only the place: "
-            f"about 50 %). Nearest patches that come from the hidden patch's own place: {same} of {len(block)}."
+            f"Block of {size}x{size} at row {top}, column {left}. Of the album's patches from the same position "
+            f"{nearer:.0f} % are nearer to the prediction than the real patch is (a guess that knows only the "
+            f"position: about 50 %). Nearest patches that come from the same position: {same} of {len(block)}."
         )
-        return canvas.stack([canvas.beside(panels), canvas.beside(strip)]), sentence
+        return canvas.stack([canvas.side_by_side(panels), canvas.side_by_side(strip)]), sentence
 
 
 @dataclass
 class Answers:
     """For one block size. blocks: [P, K] tokens of every place; nearest, distance: [I, P, K, k] album patches (image
-    times N plus token); beaten: [I, P, K], the share of album patches at the same place that are farther from the
-    prediction than the real patch is."""
+    times N plus token); beaten: [I, P, K], the fraction of album patches at the same place that are farther from
+    the prediction than the real patch is."""
 
     blocks: torch.Tensor
     nearest: torch.Tensor
@@ -149,7 +149,7 @@ def block_places(grid, size):
 
 @torch.no_grad()
 def teacher_tokens(jepa, data, device):
-    """What the teacher says of each patch of each image: [B, N, D] on the CPU."""
+    """The target tokens of each image: [B, N, D] on the CPU."""
     chunks = torch.arange(len(data)).split(100)
     return torch.cat([jepa.teacher(data.batch(chunk, device=device)).float().cpu() for chunk in chunks])
 
