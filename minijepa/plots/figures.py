@@ -271,7 +271,7 @@ class LiveCurve:
 
 
 def jepa_diagram():
-    """The one picture that the course follows: context, predictor, target encoder, energy. Returns a Figure."""
+    """The one picture that the course follows: context, predictor, teacher, energy. Returns a Figure."""
     fig, ax = plt.subplots(figsize=(8.6, 3.3))
     ax.set(xlim=(0, 17.2), ylim=(0, 6.6))
     ax.axis("off")
@@ -285,7 +285,7 @@ def jepa_diagram():
 
     box(0.2, 2.6, 1.8, 1.4, "image\n$x$", GREY)
     box(3.2, 4.4, 3.2, 1.6, "context encoder\n$f_\\theta$ (kept patches)", BLUE)
-    box(3.2, 0.6, 3.2, 1.6, "target encoder $f_\\xi$\n(all patches)", GREEN)
+    box(3.2, 0.6, 3.2, 1.6, "teacher $f_\\xi$\n(all patches)", GREEN)
     box(8.4, 4.4, 3.2, 1.6, "predictor $g_\\phi$\n(where: $m + p_j$)", ORANGE)
     box(13.6, 2.5, 3.2, 1.6, "energy\n$D(\\hat s_y, s_y)$", RED)
     arrow((2.1, 3.6), (3.1, 5.0))
