@@ -130,14 +130,18 @@ def late_import(notebook):
 def private_imports(notebook):
     """What a notebook imports from inside a folder of minijepa, where files may be moved.
 
-    Its root files are the picture of the method and stay where they are; of a folder the names in `__all__` are public.
+    Its root files are the picture of the method and stay where they are; of a folder the names in `__all__` are public,
+    and the folders inside it.
     """
     found = []
     for cell in notebook.cells:
         for module, names in re.findall(r"(?m)^\s*from (minijepa[\w.]*) import (\([^)]*\)|.*)", cell.source):
             folder = REPO.joinpath(*module.split("."))
             if folder.is_dir() and cell.cell_type == "code":
-                public = importlib.import_module(module).__all__
+                public = [
+                    *importlib.import_module(module).__all__,
+                    *(each.name for each in folder.iterdir() if each.is_dir()),
+                ]
                 names = [name.split(" as ")[0].strip() for name in re.sub(r"[()]|#.*", "", names).split(",")]
                 found += [f"{name} is not public in {module}" for name in names if name and name not in public]
             elif cell.cell_type == "code" and folder.parent != REPO / "minijepa":
