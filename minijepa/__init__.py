@@ -39,8 +39,8 @@ try:
         video_folder,
     )
     from minijepa.training import History, Muon, TrainingDiverged, distributed, fit, recipe
-    from minijepa.family.official import Pretrained, load_official
-    from minijepa.family.shipped import Shipped, WeightsCorrupt, load_pretrained
+    from minijepa.family.official import Official, load_official
+    from minijepa.family.shipped import Pretrained, Shipped, WeightsCorrupt, load_pretrained
     from minijepa.probes import (
         KNNDuring,
         TokenFeatures,
@@ -135,8 +135,9 @@ __all__ = [
     "distributed",
     "fit",
     "recipe",
-    "Pretrained",
+    "Official",
     "load_official",
+    "Pretrained",
     "Shipped",
     "WeightsCorrupt",
     "load_pretrained",

@@ -33,7 +33,7 @@ HEADS = {
 
 
 @dataclass
-class Pretrained:
+class Official:
     """What a file holds. encoder: the context encoder f_theta. target_encoder: its slow copy f_xi, or None if the file
     has no such part; both are the same module if it holds the copy alone. predictor: g_phi, or None. config: family,
     sizes and heads, as they were found."""
@@ -56,7 +56,7 @@ def load_official(path, heads=None, img_size=None, family=None):
     heads: attention heads, a number or (encoder, predictor); None: those of the released sizes (table HEADS).
     img_size: pixels, (H, W) or (T, H, W); None: as the file's position table has it, or the config.json beside it.
     family: "I-JEPA", "V-JEPA" or "V-JEPA 2"; needed where the tensors of one could be another's (see find_family).
-    Returns Pretrained. Where a file has two encoders, take `default_encoder`, the target encoder: the papers'
+    Returns Official. Where a file has two encoders, take `default_encoder`, the target encoder: the papers'
     numbers are its numbers. The Hugging Face files hold one encoder only: for I-JEPA, by their converter, the *context*
     encoder. Tables of positions in a file are used as they are, whatever order their axes have.
     Raises ValueError if the file is no known layout, if a tensor is missing, left over or of another shape (by
@@ -89,7 +89,7 @@ def load_official(path, heads=None, img_size=None, family=None):
         img_size=img_size, patch_size=tuple(patch_size), dim=dim, depth=depth, heads=encoder_heads,
         mlp_ratio=hidden / dim, in_chans=channels, positions=positions,
     )  # fmt: skip
-    result = Pretrained(fill(ViT(**config), encoder, "encoder", path), None, None, {"family": family, **config})
+    result = Official(fill(ViT(**config), encoder, "encoder", path), None, None, {"family": family, **config})
     if parts.get("target_encoder") is encoder:
         result.target_encoder = result.encoder
     elif "target_encoder" in parts:

@@ -25,7 +25,7 @@ WEIGHTS = files("minijepa.family") / "weights"
 
 
 @dataclass
-class Shipped:
+class Pretrained:
     """A trained encoder with all that is known of it, shipped or your own.
 
     encoder: ViT in float32 on the CPU, in eval mode, gradients on (call `requires_grad_(False)` to freeze it).
@@ -46,13 +46,16 @@ class Shipped:
         return normalise(images, self.mean, self.std)
 
 
+Shipped = Pretrained  # its earlier name
+
+
 def pretrained_names():
     """The names that `load_pretrained` takes, sorted."""
     return sorted(f.name.removesuffix(".json") for f in WEIGHTS.iterdir() if f.name.endswith(".json"))
 
 
 def load_pretrained(name="ijepa-cifar10-micro"):
-    """A trained encoder, as `Shipped`; needs no network.
+    """A trained encoder, as `Pretrained`; needs no network.
 
     name: of a shipped one (float16 on disk), or the path of your own: the folder of a run, or its encoder.safetensors.
     Raises ValueError for an unknown name or a file that is missing or foreign, WeightsCorrupt when it is damaged.
@@ -65,7 +68,7 @@ def load_pretrained(name="ijepa-cifar10-micro"):
                 f"{', '.join(pretrained_names())}"
             )
         encoder, config, facts = read_encoder(path)
-        return Shipped(encoder, config, {"name": str(path), "data": facts.pop("data")}, **facts)
+        return Pretrained(encoder, config, {"name": str(path), "data": facts.pop("data")}, **facts)
     card = json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
     content = (WEIGHTS / f"{name}.safetensors").read_bytes()
     found = hashlib.sha256(content).hexdigest()
@@ -76,4 +79,4 @@ def load_pretrained(name="ijepa-cifar10-micro"):
         )
     encoder = ViT(**card["config"]).eval()
     encoder.load_state_dict({key: value.float() for key, value in load(content).items()})
-    return Shipped(encoder, card["config"], card)
+    return Pretrained(encoder, card["config"], card)
