@@ -125,12 +125,12 @@ def test_an_encoder_of_one_s_own_comes_back_with_all_it_needs(own):
         mine = load_pretrained(place)
         assert (mine.mean, mine.std, mine.classes) == (images.mean, images.std, ("cats", "dogs"))
         assert mine.config["img_size"] == 32 and mine.card["data"] == "Äpfel & pears"
-        assert not mine.encoder.training and torch.equal(mine.batch(images.images), images.batch())
+        assert not mine.encoder.training and torch.equal(mine.floats(images.images), images.batch())
     twin = ViT.nano(img_size=32, patch_size=4).eval()
     twin.load_state_dict(load_file(run / NAME))
-    assert torch.equal(mine.encoder(mine.batch(images.images)), twin(images.batch()))
+    assert torch.equal(mine.encoder(mine.floats(images.images)), twin(images.batch()))
     shipped = load_pretrained()
-    assert shipped.batch(images.images).shape == (40, 3, 32, 32) and len(shipped.classes) == 10
+    assert shipped.floats(images.images).shape == (40, 3, 32, 32) and len(shipped.classes) == 10
 
 
 def test_an_encoder_of_another_size_keeps_it(tmp_path):

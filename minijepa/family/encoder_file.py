@@ -31,8 +31,8 @@ def save_encoder(path, encoder, size, data):
     tensors = {name: value.contiguous().cpu() for name, value in encoder.state_dict().items()}
     metadata = {
         "size": size,
-        "img_size": json.dumps(encoder.img_size),
-        "patch_size": json.dumps(encoder.patch_embed.patch_size),
+        "img_size": json.dumps(shortest(encoder.img_size)),
+        "patch_size": json.dumps(shortest(encoder.patch_embed.patch_size)),
         "in_chans": str(len(data.mean)),
         "mean": json.dumps(list(data.mean)),
         "std": json.dumps(list(data.std)),
@@ -42,6 +42,11 @@ def save_encoder(path, encoder, size, data):
     }
     with whole_file(path) as file:
         file.write(save(tensors, metadata))
+
+
+def shortest(size):
+    """One number for a square, (S, S), as ViT takes it; else all of them."""
+    return size[0] if len(size) == 2 and size[0] == size[1] else list(size)
 
 
 def checksum(tensors):
@@ -88,7 +93,7 @@ def read_encoder(path):
             f"the weights in {path} are not those that were written: copy it again, or write it again with the command "
             f"of its run and --resume"
         )
-    shape = {name: json.loads(metadata[name]) for name in ("img_size", "patch_size")}  # a number before version 0.2
+    shape = {name: json.loads(metadata[name]) for name in ("img_size", "patch_size")}
     shape["in_chans"] = int(metadata.get("in_chans", 3))
     dim, depth, heads, mlp_ratio = SIZES[metadata["size"]]
     config = {**shape, "dim": dim, "depth": depth, "heads": heads, "mlp_ratio": mlp_ratio}
