@@ -47,7 +47,7 @@ def test_principal_colours_find_a_planted_direction():
 
 def test_outside_a_notebook_show_prints_its_sentences(capsys):
     plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
-    assert capsys.readouterr().out == "A diagram.\nWhat to see: two paths.\n"
+    assert capsys.readouterr().out == "A diagram.\nLook for: two paths.\n"
 
 
 def test_a_picture_and_its_words_are_one_piece_of_html():
@@ -62,13 +62,13 @@ def test_a_picture_and_its_words_are_one_piece_of_html():
 
 def test_in_a_notebook_show_displays_the_picture_with_its_words(monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr(plots, "in_notebook", lambda: True)
+    monkeypatch.setattr("minijepa.plots.figures.in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
     plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
     (image,) = Images(shown[0]["text/html"]).found
     picture = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
     assert picture.width > 600 and image["alt"] == "A diagram."
-    assert capsys.readouterr().out == "What to see: two paths.\n"
+    assert capsys.readouterr().out == "Look for: two paths.\n"
 
 
 class Images(HTMLParser):

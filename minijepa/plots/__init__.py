@@ -1,9 +1,11 @@
 """The pictures of the course: each function returns a figure, `show` puts it below a cell with words for it.
 
-`figures` draws curves, masks and tokens, `energy` landscapes and surprise, `film` clips that play; `recorded` draws
-the tables that took longer than a notebook may, and `widgets` holds the explorers.
+`figures` draws curves, masks, tokens; `diagrams` the method with its shapes; `energy` landscapes and surprise; `film`
+clips that play; `recorded` draws the tables that took longer than a notebook may, and `widgets` holds the explorers.
 """
 
+from minijepa.plots import recorded
+from minijepa.plots.diagrams import jepa_diagram, shapes_diagram, step_shapes
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.plots.figures import (
     BLUE,
@@ -22,7 +24,6 @@ from minijepa.plots.figures import (
     described,
     heatmaps,
     image_grid,
-    jepa_diagram,
     mask_gallery,
     neighbours,
     patch_mask,
@@ -64,8 +65,11 @@ __all__ = [
     "neighbours",
     "to_numpy",
     "jepa_diagram",
+    "step_shapes",
+    "shapes_diagram",
     "energy_histograms",
     "energy_planes",
     "surprise_gallery",
     "film",
+    "recorded",
 ]
