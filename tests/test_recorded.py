@@ -52,8 +52,9 @@ def test_as_text_has_a_line_for_each_condition_and_a_column_for_each_probe():
     assert head.split() == ["?", "kNN", "linear", "all", "layers"]
     assert first.split() == ["regulariser", "alone", *["0.250"] * 3], "the plain name, not the file's key"
     assert second.split() == ["b", *["0.500", "0.750"] * 3]
-    signed = as_text(table(("x (recipe)", 0.4), ("y", 0.5)), recorded.against_recipe, "+.2f")
-    assert signed.split("\n")[2].split() == ["y", "+0.10", "+0.10", "+0.10"]
+    kept = table(("x (recipe)", 0.4), ("y", 0.5), ("z", 0.3999))
+    signed = as_text(kept, recorded.against_recipe, "+.3f").split("\n")
+    assert signed[2].split() == ["y", *["+0.100"] * 3] and signed[3].split() == ["z", *["+0.000"] * 3], "not -0.000"
 
 
 def test_the_plain_names_are_names_that_the_files_use():

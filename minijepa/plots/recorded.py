@@ -87,11 +87,14 @@ def as_text(table, number, form=".3f"):
     number: a function (table, condition, score) -> a number or a list of them, such as `seeds`, `gains` or
     `against_recipe`. form: how a number is written; "+.3f" for differences.
     """
+
+    def written(values):
+        values = values if isinstance(values, list) else [values]
+        return " ".join(format(round(v, 3) + 0.0, form) for v in values)  # + 0.0: no "-0.000"
+
     lines = [[plain(table["question"]), "kNN", "linear", "all layers"]]
     for arm in summary(table, "knn"):
-        cells = (number(table, arm, score) for score in SCORES)
-        written = (" ".join(format(v, form) for v in (c if isinstance(c, list) else [c])) for c in cells)
-        lines.append([f"  {plain(arm)}", *written])
+        lines.append([f"  {plain(arm)}", *(written(number(table, arm, score)) for score in SCORES)])
     first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
     return "\n".join(
         name.ljust(max(first, 46)) + "".join(cell.rjust(w + 3) for cell, w in zip(cells, widths, strict=True))
