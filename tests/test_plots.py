@@ -1,4 +1,4 @@
-"""Each picture is drawn once, from plain tensors; what can be checked in numbers is."""
+"""Each figure is drawn once, from plain tensors; what can be checked in numbers is checked."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ def test_every_picture_is_a_figure():
     figures = [
         plots.image_grid(images, columns=2, titles=["a", "b", "c", "d"]),
         plots.mask_gallery(images, masks, recipe.GRID),
-        plots.heatmaps({"a": torch.rand(8, 8), "b": torch.rand(8, 8)}, "share"),
+        plots.heatmaps({"a": torch.rand(8, 8), "b": torch.rand(8, 8)}, "fraction"),
         plots.curves({"a": ([1, 2], [0.1, 0.2])}, "step", "loss", {"level": 0.1}),
         plots.probe_bars({"x": {"kNN": 0.1, "linear": 0.2}, "y": {"kNN": 0.3, "linear": 0.4}}, chance=0.1),
         plots.patch_pca(images, {"encoder": tokens}, recipe.GRID),
@@ -46,8 +46,8 @@ def test_principal_colours_find_a_planted_direction():
 
 
 def test_outside_a_notebook_show_prints_its_sentences(capsys):
-    plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
-    assert capsys.readouterr().out == "A diagram.\nLook for: two paths.\n"
+    plots.show(plots.jepa_diagram(), "A diagram.", "the two paths from the image to the energy.")
+    assert capsys.readouterr().out == "A diagram.\nLook for: the two paths from the image to the energy.\n"
 
 
 def test_a_picture_and_its_words_are_one_piece_of_html():
@@ -62,13 +62,13 @@ def test_a_picture_and_its_words_are_one_piece_of_html():
 
 def test_in_a_notebook_show_displays_the_picture_with_its_words(monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr("minijepa.plots.figures.in_notebook", lambda: True)
+    monkeypatch.setattr(plots.figures, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
-    plots.show(plots.jepa_diagram(), "A diagram.", "two paths.")
+    plots.show(plots.jepa_diagram(), "A diagram.", "the two paths.")
     (image,) = Images(shown[0]["text/html"]).found
     picture = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
     assert picture.width > 600 and image["alt"] == "A diagram."
-    assert capsys.readouterr().out == "Look for: two paths.\n"
+    assert capsys.readouterr().out == "Look for: the two paths.\n"
 
 
 class Images(HTMLParser):

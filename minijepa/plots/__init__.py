@@ -1,7 +1,7 @@
-"""The pictures of the course: each function returns a figure, `show` puts it below a cell with words for it.
+"""The figures of the course: each function returns a figure, and `show` puts it below a cell with its description.
 
-`figures` draws curves, masks, tokens; `diagrams` the method with its shapes; `energy` landscapes and surprise; `film`
-clips that play; `recorded` draws the tables that took longer than a notebook may, and `widgets` holds the explorers.
+`figures` draws curves, masks and tokens, `energy` draws landscapes and surprise, `film` draws clips that play,
+`recorded` draws the results of runs that are too long for a notebook, and `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded

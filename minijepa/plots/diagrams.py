@@ -26,20 +26,20 @@ def arrow(ax, start, end, style="-", path="arc3"):
 
 
 def jepa_diagram():
-    """The one picture that the course follows: context, predictor, target encoder, energy. Returns a Figure."""
+    """The diagram that the course follows: context encoder, predictor, target encoder, energy. Returns a Figure."""
     fig, ax = canvas(17.2, 6.6, (8.6, 3.3))
     box(ax, 0.2, 2.6, 1.8, 1.4, "image\n$x$", GREY)
-    box(ax, 3.2, 4.4, 3.2, 1.6, "context encoder\n$f_\\theta$ (kept patches)", BLUE)
-    box(ax, 3.2, 0.6, 3.2, 1.6, "target encoder $f_\\xi$\n(all patches)", GREEN)
+    box(ax, 3.0, 4.4, 3.6, 1.6, "context encoder\n$f_\\theta$ (kept patches)", BLUE)
+    box(ax, 3.0, 0.6, 3.6, 1.6, "target encoder $f_\\xi$\n(teacher, all patches)", GREEN)
     box(ax, 8.4, 4.4, 3.2, 1.6, "predictor $g_\\phi$\n(where: $m + p_j$)", ORANGE)
     box(ax, 13.6, 2.5, 3.2, 1.6, "energy\n$D(\\hat s_y, s_y)$", RED)
-    arrow(ax, (2.1, 3.6), (3.1, 5.0))
-    arrow(ax, (2.1, 3.0), (3.1, 1.5))
-    arrow(ax, (6.5, 5.2), (8.3, 5.2))
-    ax.text(7.4, 5.4, "$s_x$", ha="center", fontsize=10)
+    arrow(ax, (2.1, 3.6), (2.9, 5.0))
+    arrow(ax, (2.1, 3.0), (2.9, 1.5))
+    arrow(ax, (6.7, 5.2), (8.3, 5.2))
+    ax.text(7.5, 5.4, "$s_x$", ha="center", fontsize=10)
     arrow(ax, (11.7, 5.2), (13.6, 4.1))
     ax.text(12.8, 5.0, "$\\hat s_y$", fontsize=10)
-    arrow(ax, (6.5, 1.4), (13.5, 2.9))
+    arrow(ax, (6.7, 1.4), (13.5, 2.9))
     ax.text(10.4, 1.25, "$s_y$ at the targets, no gradient", ha="center", fontsize=9)
     arrow(ax, (4.8, 4.3), (4.8, 2.3), "--")
     ax.text(4.95, 3.3, "slow copy (EMA)", va="center", fontsize=9)

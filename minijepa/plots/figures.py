@@ -1,8 +1,8 @@
-"""One function per picture of the course. Each takes plain tensors and returns a matplotlib Figure.
+"""One function per kind of figure of the course. Each takes plain tensors and returns a matplotlib Figure.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart, always joined by a marker, a line style or a
-label; maps use viridis. In a notebook end with `show(fig, alt, see)`, which gives the image its alternative text and
-prints what to look for; outside, use `fig.savefig`.
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart, always together with a marker, a line
+style or a label; maps use viridis. In a notebook, end with `show(fig, alt, see)`, which gives the image its
+alternative text and prints what to look for; elsewhere, use `fig.savefig`.
 """
 
 import base64
@@ -25,10 +25,13 @@ MARKERS = "osD^vPX*"
 
 
 def show(fig, alt, see=None):
-    """Put a figure into the notebook with alternative text `alt`, and print `see`, what to look for, under it.
+    """Put a figure into the notebook, with an alternative text, and print below it what to look for.
 
-    alt says in one sentence what is drawn; it is also the text of the output, which the notebook tests compare.
     Returns nothing. Outside a notebook only the sentences are printed.
+
+    fig: a matplotlib Figure; it is closed.
+    alt: one sentence that says what is drawn. It is also the text of the output, which the notebook tests compare.
+    see: a sentence that says what the reader should look for, or None.
     """
     if in_notebook():
         from IPython.display import display
@@ -42,17 +45,20 @@ def show(fig, alt, see=None):
 
 
 def described(data, alt):
-    """The output of a cell that holds a picture and its alternative text: dict of MIME types. data: bytes of a PNG.
+    """The output of a cell that holds an image and its alternative text: a dict of MIME types.
 
-    It is HTML because JupyterLab and nbconvert's usual template drop the alternative text of an image/png output, so
-    that a screen reader would find nothing there. Front ends keep this much HTML in a notebook nobody trusts yet.
+    The output is HTML because JupyterLab and nbconvert's usual template drop the alternative text of an image/png
+    output: a screen reader would find nothing. Front ends show this much HTML even in a notebook that is not trusted.
+
+    data: the bytes of a PNG.
+    alt: the alternative text.
     """
     source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     return {"text/html": f'<img alt="{html.escape(alt)}" style="max-width: 100%" src="{source}">', "text/plain": alt}
 
 
 def png(fig):
-    """The figure as PNG bytes with a palette of 256 colours: a third of the size, so notebooks stay light."""
+    """The figure as PNG bytes with a palette of 256 colours: a third of the size, so that notebooks stay small."""
     full, small = io.BytesIO(), io.BytesIO()
     fig.savefig(full, format="png", dpi=100, bbox_inches="tight", facecolor="white")
     Image.open(full).convert("RGB").quantize(256).save(small, format="png", optimize=True)
@@ -60,18 +66,24 @@ def png(fig):
 
 
 def in_notebook():
-    """True if this code runs in the kernel of a notebook."""
+    """Whether this code runs in the kernel of a notebook."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     return shell is not None and hasattr(shell, "kernel")
 
 
 def to_numpy(image):
-    """uint8 or float [3, H, W] in 0..255 or 0..1 -> array [H, W, 3] that matplotlib draws."""
+    """An image [3, H, W], uint8 in 0..255 or float in 0..1 -> the array [H, W, 3] that matplotlib draws."""
     return image.permute(1, 2, 0).cpu().numpy()
 
 
 def image_grid(images, columns=8, titles=None, scale=1.1):
-    """Small images side by side. images: uint8 [N, 3, H, W]; titles: N strings or None."""
+    """Small images in a grid.
+
+    images: uint8 [N, 3, H, W].
+    columns: images per row.
+    titles: N strings, or None.
+    scale: width of an image in inches.
+    """
     rows = -(-len(images) // columns)
     fig, axes = plt.subplots(
         rows, columns, figsize=(columns * scale, rows * scale * (1.2 if titles else 1)), squeeze=False
@@ -86,7 +98,12 @@ def image_grid(images, columns=8, titles=None, scale=1.1):
 
 
 def patch_mask(index, grid, size):
-    """Token indices [K] of a patch grid -> bool [H, W] over pixels."""
+    """Which pixels belong to some patches: bool [H, W].
+
+    index: token indices, int64 [K].
+    grid: the patches in (rows, columns).
+    size: (H, W), multiples of the grid.
+    """
     flat = torch.zeros(grid[0] * grid[1], dtype=torch.bool)
     flat[index] = True
     flat = flat.view(grid)
@@ -94,9 +111,11 @@ def patch_mask(index, grid, size):
 
 
 def mask_gallery(images, masks, grid):
-    """Per image a row: the image, what the context encoder sees, and each target block to predict.
+    """A row per image: the image, what the context encoder sees of it, and each target block that is predicted.
 
-    images: uint8 [B, 3, H, W]; masks: Masks with context [B, K_c], targets [B, M, K_t]; grid: (rows, columns).
+    images: uint8 [B, 3, H, W].
+    masks: Masks with context [B, K_c] and targets [B, M, K_t].
+    grid: the patches in (rows, columns).
     """
     m = masks.targets.shape[1]
     fig, axes = plt.subplots(len(images), 2 + m, figsize=(1.35 * (2 + m), 1.45 * len(images)), squeeze=False)
@@ -118,12 +137,16 @@ def mask_gallery(images, masks, grid):
     return fig
 
 
-def heatmaps(maps, label, low=0.0, high=None):
-    """Numbers on patch grids side by side, one colour scale. maps: dict title -> [rows, columns]."""
-    high = max(float(m.max()) for m in maps.values()) if high is None else high
+def heatmaps(maps, label):
+    """Numbers on patch grids, next to each other on one colour scale that begins at 0.
+
+    maps: dict title -> numbers [rows, columns], 0 or more.
+    label: of the colour scale.
+    """
+    high = max(float(m.max()) for m in maps.values())
     fig, axes = plt.subplots(1, len(maps), figsize=(2.6 * len(maps) + 0.8, 2.8), squeeze=False, layout="constrained")
     for ax, (title, values) in zip(axes[0], maps.items(), strict=True):
-        picture = ax.imshow(torch.as_tensor(values).cpu().numpy(), vmin=low, vmax=high, cmap="viridis")
+        picture = ax.imshow(torch.as_tensor(values).cpu().numpy(), vmin=0.0, vmax=high, cmap="viridis")
         ax.set(xticks=[], yticks=[])
         ax.set_title(title, fontsize=9)
     fig.colorbar(picture, ax=axes[0].tolist(), label=label, shrink=0.85)
@@ -131,10 +154,16 @@ def heatmaps(maps, label, low=0.0, high=None):
 
 
 def curves(lines, xlabel, ylabel, baselines=None, title=None, ax=None):
-    """Lines against a common axis. lines: dict name -> (x, y); baselines: dict name -> y, drawn as level lines."""
+    """Up to eight lines over a common axis, with a legend.
+
+    lines: dict name -> (x, y), two sequences of one length.
+    xlabel, ylabel, title: of the axes.
+    baselines: dict name -> y, drawn as horizontal lines.
+    ax: the matplotlib axes to draw on; None makes a new figure.
+    """
     fig, ax = (ax.figure, ax) if ax is not None else plt.subplots(figsize=(6.2, 3.6), layout="constrained")
     for i, (name, (x, y)) in enumerate(lines.items()):
-        few = len(x) <= 30  # markers on every point of a long curve would hide it
+        few = len(x) <= 30  # a marker on every point of a long curve would hide it
         ax.plot(
             x,
             y,
@@ -152,8 +181,12 @@ def curves(lines, xlabel, ylabel, baselines=None, title=None, ax=None):
     return fig
 
 
-def probe_bars(table, chance=None, title=None):
-    """Probe accuracies as grouped bars. table: dict arm -> dict probe -> accuracy in [0, 1]."""
+def probe_bars(table, chance=None):
+    """Probe accuracies as grouped bars.
+
+    table: dict encoder -> dict probe -> accuracy in [0, 1].
+    chance: the accuracy of guessing, drawn as a dotted line, or None.
+    """
     probes = list(next(iter(table.values())))
     fig, ax = plt.subplots(figsize=(1.6 + 1.35 * len(table), 3.4), layout="constrained")
     width = 0.8 / len(probes)
@@ -174,13 +207,13 @@ def probe_bars(table, chance=None, title=None):
     if chance is not None:
         ax.axhline(chance, color="black", ls=":", lw=1, label="chance")
     ax.set_xticks(range(len(table)), table.keys())
-    ax.set(ylabel="probe accuracy", title=title)
+    ax.set(ylabel="probe accuracy")
     ax.legend(fontsize=8, frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.1))
     return fig
 
 
 def principal_colours(tokens):
-    """First three principal components of all tokens as colours. [B, N, D] -> [B, N, 3] in [0, 1]."""
+    """The first three principal components of all tokens as colours: tokens [B, N, D] -> [B, N, 3] in [0, 1]."""
     flat = tokens.flatten(0, 1).float()
     flat = flat - flat.mean(dim=0)
     _, _, directions = torch.pca_lowrank(flat, q=3, center=False, niter=4)
@@ -190,9 +223,11 @@ def principal_colours(tokens):
 
 
 def patch_pca(images, tokens, grid):
-    """Images above the first three principal components of their patch tokens, shown as red, green and blue.
+    """Images, and below them the first three principal components of their patch tokens as red, green and blue.
 
-    images: uint8 [B, 3, H, W]; tokens: dict name -> [B, N, D], one row of maps per name.
+    images: uint8 [B, 3, H, W].
+    tokens: dict name -> tokens [B, N, D]; a row of maps for each name.
+    grid: the patches in (rows, columns), N of them.
     """
     rows = 1 + len(tokens)
     fig, axes = plt.subplots(rows, len(images), figsize=(1.15 * len(images), 1.25 * rows), squeeze=False)
@@ -210,9 +245,11 @@ def patch_pca(images, tokens, grid):
 
 
 def neighbours(queries, found, titles):
-    """Query images and, per way of looking, their nearest neighbours.
+    """Query images, and for each kind of feature their nearest neighbours.
 
-    queries: uint8 [Q, 3, H, W]; found: dict name -> uint8 [Q, k, 3, H, W]; titles: name of each query's class.
+    queries: uint8 [Q, 3, H, W].
+    found: dict name of the features -> the neighbours, uint8 [Q, k, 3, H, W].
+    titles: Q names, of each query's class.
     """
     k = next(iter(found.values())).shape[1]
     fig, axes = plt.subplots(
@@ -237,10 +274,13 @@ def neighbours(queries, found, titles):
 
 
 class LiveCurve:
-    """A callback for `fit` that redraws one recorded column while the run goes on, where somebody watches.
+    """A callback for `fit` that redraws the curve of one recorded column during the run.
 
-    column: name in the history's rows. Without a live front end it draws nothing; the notebook's final figure
-    shows the same curve.
+    It draws only where a reader can watch (a live front end); the notebook's final figure shows the same curve.
+
+    column: a name in the history's rows.
+    baselines: dict name -> y, drawn as horizontal lines.
+    every: steps between two drawings.
     """
 
     def __init__(self, column, baselines=None, every=25):
@@ -264,6 +304,6 @@ class LiveCurve:
         plt.close(fig)
 
     def close(self):
-        """Take the live picture away, before the final figure is shown."""
+        """Remove the live figure, before the final one is shown."""
         if self.handle is not None:
             self.handle.update({"text/plain": ""}, raw=True)
