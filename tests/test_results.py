@@ -11,7 +11,6 @@ import torch
 from helpers import REPO, load_tool
 
 from minijepa import fit, shapeworld
-from minijepa.plots.recorded import ablations, choices, choose, curves, summary
 from minijepa.plots.recorded import load as load_recorded
 
 sys.path.append(str(REPO / "tools" / "record"))  # where results.py finds tables.py
@@ -138,53 +137,7 @@ def test_half_masks_see_one_half_and_ask_for_the_other():
     assert len(sides) == 4
 
 
-def test_summary_is_mean_standard_deviation_and_count():
-    rows = [{"arm": "a", "scores": {"knn": v}} for v in (0.1, 0.3)] + [{"arm": "b", "scores": {"knn": 0.5}}]
-    found = summary({"rows": rows}, "knn")
-    assert found["a"] == (pytest.approx(0.2), pytest.approx(0.02**0.5), 2)
-    assert found["b"][0] == 0.5 and math.isnan(found["b"][1])
-
-
-def test_curves_count_images_not_steps():
-    run = {"arm": "a", "steps": 10, "images": 640, "knn_curve": [[0, 0.1], [10, 0.3]], "scores": {"knn": 0.3}}
-    table = {
-        "question": "?",
-        "steps": 10,
-        "reproduce": "again",
-        "rows": [run, {**run, "knn_curve": [[0, 0.2], [10, 0.5]]}],
-    }
-    line = curves(table).axes[0].lines[0]
-    assert list(line.get_xdata()) == pytest.approx([0, 0.64]) and list(line.get_ydata()) == pytest.approx([0.15, 0.4])
-
-
-def test_the_ablations_mark_the_recipe():
-    rows = [{"arm": arm, "scores": {"knn": knn, "linear": knn + 0.1}} for arm, knn in (("x (recipe)", 0.4), ("y", 0.3))]
-    fig = ablations([{"question": "?", "steps": 10, "reproduce": "again", "rows": rows}] * 4)
-    shown = [ax for ax in fig.axes if ax.axison]
-    assert len(shown) == 4
-    marks = [line for line in shown[0].lines if line.get_marker() not in ("None", "")]
-    levels = [line.get_xdata()[0] for line in shown[0].lines if line not in marks]
-    assert len(marks) == 4 and sorted(levels) == pytest.approx([0.4, 0.5])
-
-
-def test_the_choice_is_made_without_the_heldout_images():
-    def row(arm, heldout, validation):
-        keys = ("knn", "linear", "linear_all")
-        scores = {key: heldout for key in keys} | {f"validation_{key}": validation for key in keys}
-        return {"arm": arm, "scores": scores}
-
-    rows = [row("x (recipe)", 0.4, 0.5), row("x (recipe)", 0.4, 0.1), row("y", 0.5, 0.2), row("z", 0.3, 0.4)]
-    table = {"question": "?", "steps": 10, "reproduce": "again", "rows": rows}
-    assert choose(table, "knn") == "z", "y is better on the held-out images, x in one of its seeds"
-    fig = choices([table])
-    assert len(fig.axes) == 3
-    for ax in fig.axes:
-        points = [line for line in ax.lines if line.get_marker() not in ("None", "")]
-        found = {(round(x.get_xdata()[0], 6), round(x.get_ydata()[0], 6)): x.get_markeredgecolor() for x in points}
-        assert found == {(0.3, 0.4): "none", (0.2, 0.5): "none", (0.4, 0.3): "black"}
-
-
-def test_validation_images_are_the_last_and_give_no_label(monkeypatch):
+def test_validation_images_are_the_last_and_lend_no_label(monkeypatch):
     given = []
     monkeypatch.setattr(results, "probe_table", lambda *args, raw: given.append(args) or {"arm": {"kNN": 0.5}})
     train = shapeworld(80, seed=0)
@@ -199,11 +152,6 @@ def test_every_single_change_has_its_validation_scores():
     for name in results.ABLATIONS:
         for row in results.read(name)["rows"]:
             assert {f"validation_{key}" for key in results.PROBES.values()} <= row["scores"].keys(), (name, row["arm"])
-
-
-def test_an_unknown_table_is_named_with_those_that_exist():
-    with pytest.raises(ValueError, match="'nothing'.*parts"):
-        load_recorded("nothing")
 
 
 def test_the_figures_are_drawn_from_the_files(tmp_path):

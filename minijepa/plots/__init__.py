@@ -9,6 +9,7 @@ between processes; `recorded` draws the results of runs that are too long for a 
 from minijepa.plots import recorded
 from minijepa.plots.all_reduce import ring_all_reduce, ring_steps, sent_by_each
 from minijepa.plots.collapse import alarm_table, measures_of_runs
+from minijepa.plots.diagrams import jepa_diagram, shapes_diagram, step_shapes
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.plots.figures import (
     BLUE,
@@ -27,7 +28,6 @@ from minijepa.plots.figures import (
     described,
     heatmaps,
     image_grid,
-    jepa_diagram,
     mask_gallery,
     neighbours,
     patch_mask,
@@ -76,6 +76,8 @@ __all__ = [
     "neighbours",
     "to_numpy",
     "jepa_diagram",
+    "step_shapes",
+    "shapes_diagram",
     "energy_histograms",
     "energy_planes",
     "surprise_gallery",

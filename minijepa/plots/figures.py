@@ -13,7 +13,6 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
 from minijepa.machine.progress import live_front_end
@@ -308,34 +307,3 @@ class LiveCurve:
         """Remove the live figure, before the final one is shown."""
         if self.handle is not None:
             self.handle.update({"text/plain": ""}, raw=True)
-
-
-def jepa_diagram():
-    """The diagram that the course follows: context encoder, predictor, target encoder, energy. Returns a Figure."""
-    fig, ax = plt.subplots(figsize=(8.6, 3.3))
-    ax.set(xlim=(0, 17.2), ylim=(0, 6.6))
-    ax.axis("off")
-
-    def box(x, y, w, h, text, colour):
-        ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.08", fc=colour + "33", ec=colour, lw=1.8))
-        ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", fontsize=9)
-
-    def arrow(a, b, style="-"):
-        ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=12, color="#333333", ls=style, lw=1.3))
-
-    box(0.2, 2.6, 1.8, 1.4, "image\n$x$", GREY)
-    box(3.0, 4.4, 3.6, 1.6, "context encoder\n$f_\\theta$ (kept patches)", BLUE)
-    box(3.0, 0.6, 3.6, 1.6, "target encoder $f_\\xi$\n(teacher, all patches)", GREEN)
-    box(8.4, 4.4, 3.2, 1.6, "predictor $g_\\phi$\n(where: $m + p_j$)", ORANGE)
-    box(13.6, 2.5, 3.2, 1.6, "energy\n$D(\\hat s_y, s_y)$", RED)
-    arrow((2.1, 3.6), (2.9, 5.0))
-    arrow((2.1, 3.0), (2.9, 1.5))
-    arrow((6.7, 5.2), (8.3, 5.2))
-    ax.text(7.5, 5.4, "$s_x$", ha="center", fontsize=10)
-    arrow((11.7, 5.2), (13.6, 4.1))
-    ax.text(12.8, 5.0, "$\\hat s_y$", fontsize=10)
-    arrow((6.7, 1.4), (13.5, 2.9))
-    ax.text(10.4, 1.25, "$s_y$ at the targets, no gradient", ha="center", fontsize=9)
-    arrow((4.8, 4.3), (4.8, 2.3), "--")
-    ax.text(4.95, 3.3, "slow copy (EMA)", va="center", fontsize=9)
-    return fig
