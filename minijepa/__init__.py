@@ -39,8 +39,7 @@ try:
         video_folder,
     )
     from minijepa.training import History, Muon, TrainingDiverged, distributed, fit, recipe
-    from minijepa.family.official import Official, load_official
-    from minijepa.family.shipped import Pretrained, Shipped, WeightsCorrupt, load_pretrained
+    from minijepa.pretrained import Official, Pretrained, Shipped, WeightsCorrupt, load_official, load_pretrained
     from minijepa.probes import (
         KNNDuring,
         TokenFeatures,

@@ -26,11 +26,11 @@ from minijepa.commands.report import describe, draw, metrics_of, write_json
 from minijepa.commands.run_folder import claim
 from minijepa.datasets import ClipData, DataCorrupt, DataUnavailable, load, load_clips
 from minijepa.family import METHODS
-from minijepa.family.encoder_file import save_encoder
 from minijepa.machine import threads
 from minijepa.machine.console import print_any_name
 from minijepa.machine.files import CannotWrite
 from minijepa.machine.progress import deferred_interrupt
+from minijepa.pretrained.encoder_file import save_encoder
 from minijepa.probes.motion import motion_reasons, motion_table
 from minijepa.probes.table import not_applicable, print_table, probe_table
 from minijepa.training import fit, fsdp, recipe

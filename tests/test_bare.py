@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 import minijepa
-from minijepa.family.shipped import pretrained_names
+from minijepa.pretrained.shipped import pretrained_names
 
 REPO = Path(__file__).parents[1]
 SITE = Path(sysconfig.get_path("purelib"))

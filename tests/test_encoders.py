@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from minijepa import train
 from minijepa.datasets import DataUnavailable, cifar10, image_folder
 from minijepa.datasets.shapes import shapeworld
-from minijepa.family import shipped as encoders
-from minijepa.family.encoder_file import NAME, save_encoder
-from minijepa.family.shipped import WeightsCorrupt, load_pretrained, pretrained_names
+from minijepa.pretrained import shipped as encoders
+from minijepa.pretrained.encoder_file import NAME, save_encoder
+from minijepa.pretrained.shipped import WeightsCorrupt, load_pretrained, pretrained_names
 from minijepa.probes import features, knn_probe, linear_probe
 from minijepa.vit import ViT
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from minijepa.family.official import load_official
 from minijepa.masking.sampling import Masks
 from minijepa.predictor import Predictor
+from minijepa.pretrained.official import load_official
 from minijepa.vit import ViT, gather_tokens
 
 SIZE = dict(dim=48, depth=2, heads=2)

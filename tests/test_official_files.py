@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from test_official import LAYOUTS, SIZE, published, seeded
 
-from minijepa.family.official import load_official
-from minijepa.family.official_files import kind_of
+from minijepa.pretrained.official import load_official
+from minijepa.pretrained.official_files import kind_of
 
 PATCH, TABLE = "patch_embed.proj.weight", "pos_embed"
 
@@ -109,7 +109,7 @@ def test_a_family_that_the_tensors_exclude_is_refused(tmp_path):
 
 
 def test_a_released_width_with_another_mlp_or_predictor_has_no_known_heads(tmp_path, monkeypatch):
-    from minijepa.family import official
+    from minijepa.pretrained import official
 
     content, _ = published("I-JEPA")
     path = saved(content, tmp_path / "a.pt")

@@ -30,9 +30,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from minijepa.family.official import load_official
 from minijepa.masking.sampling import Masks
 from minijepa.positions import sincos
+from minijepa.pretrained.official import load_official
 
 HERE = Path(__file__).parent / "official"
 HEADS = {"ijepa": 3, "vjepa": 2, "vjepa2": 2}

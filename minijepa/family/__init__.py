@@ -4,7 +4,7 @@ A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None fo
 settings for `fit`. METHODS lists those that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe.
 """
 
-from minijepa.family import data2vec, lejepa, mae, official, simclr, vicreg, vjepa
+from minijepa.family import data2vec, lejepa, mae, simclr, vicreg, vjepa
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
@@ -37,5 +37,4 @@ __all__ = [
     "lejepa",
     "lejepa_loss",
     "vjepa",
-    "official",
 ]

@@ -3,7 +3,7 @@
     python tools/record/results.py run ten_minutes --arm "longer recipe" --seed 0    keeps the encoder in runs/recorded
     python tools/record/ship.py ijepa-cifar10-micro --table ten_minutes --arm "longer recipe"
 
-It writes NAME.safetensors (float16), NAME.json and README.md into family/weights. The card's numbers are copied from
+Writes NAME.safetensors (float16), NAME.json and README.md into pretrained/weights. The card's numbers are copied from
 the recorded row, except those of the quick and the further probes. These are measured on the file as it is shipped,
 rounded to float16, with few labels, so that you can check the quick ones in seconds and the others in minutes.
 """
@@ -22,8 +22,8 @@ from minijepa import ViT, crop_flip, features, knn_probe, linear_probe
 from minijepa.datasets import cifar10
 from minijepa.datasets.shapes import shapeworld
 from minijepa.datasets.shapes.scenes import shape_scenes
-from minijepa.family.shipped import load_pretrained, pretrained_names
 from minijepa.plots.recorded import load
+from minijepa.pretrained.shipped import load_pretrained, pretrained_names
 from minijepa.probes import (
     attentive_probe,
     depth_probe,
@@ -35,7 +35,7 @@ from minijepa.probes import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "minijepa" / "family" / "weights"
+FOLDER = ROOT / "minijepa" / "pretrained" / "weights"
 LIMITS = [
     "It was trained on 40,000 photographs of 32 x 32 pixels: do not expect useful features of larger or other images.",
     "It was trained for minutes on a CPU and scores far below the published models, which saw over a thousand times as "

@@ -12,9 +12,9 @@ Hugging Face's transformers call IJepaModel and VJEPA2Model.
 from dataclasses import dataclass
 from pathlib import Path
 
-from minijepa.family.official_files import read
 from minijepa.positions import sincos
 from minijepa.predictor import Predictor
+from minijepa.pretrained.official_files import read
 from minijepa.vit import ViT
 
 FAMILIES = ("I-JEPA", "V-JEPA", "V-JEPA 2")

@@ -18,10 +18,10 @@ from safetensors.torch import load
 
 from minijepa.datasets import normalise
 from minijepa.datasets.cifar import CLASSES, MEAN, STD
-from minijepa.family.encoder_file import WeightsCorrupt, read_encoder
+from minijepa.pretrained.encoder_file import WeightsCorrupt, read_encoder
 from minijepa.vit import ViT
 
-WEIGHTS = files("minijepa.family") / "weights"
+WEIGHTS = files("minijepa.pretrained") / "weights"
 
 
 @dataclass
