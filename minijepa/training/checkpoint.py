@@ -152,7 +152,7 @@ def save_shards(path, model, optimizers, rest, team):
         raise
     except (dcp.api.CheckpointException, OSError) as error:  # on all processes, whichever met it
         shutil.rmtree(folder, ignore_errors=True)
-        raise CannotWrite(f"{folder} cannot be written ({last_line(error)}): make room for it, and resume") from error
+        raise CannotWrite(f"{folder} cannot be written ({last_line(error)}): free some disk space, then resume the run") from error
     if team.rank == 0:
         for older in path.glob("step-*"):
             if older != folder:
