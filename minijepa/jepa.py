@@ -95,7 +95,7 @@ class JEPA(nn.Module):
         energy = self.energy(prediction, target)  # [B, M, K_t]
         loss = energy.mean()
         if self.weight:
-            loss = loss + self.weight * self.regulariser(whole_batch(pool(context)))
+            loss = loss + self.weight * self.regulariser(whole_batch(pool(context), self.training))
         return JEPAOutput(loss, energy, prediction, target, context, all_targets)
 
     def predict(self, x, masks, **which):

@@ -63,8 +63,10 @@ def run(arguments, team, words):
             task = Task(arguments, team, words, train, heldout)
             result = learn(task)
             return 0 if team.rank > 0 else keep(task, result)
-    except (DataUnavailable, DataCorrupt, TrainingDiverged, ValueError, OSError) as error:
-        if team.rank == 0 or isinstance(error, (DataUnavailable, DataCorrupt)):  # the data may lack on one machine
+    except (DataUnavailable, DataCorrupt, TrainingDiverged, ValueError, OSError, ImportError) as error:
+        if team.rank == 0 or isinstance(
+            error, (DataUnavailable, DataCorrupt, ImportError)
+        ):  # the data may lack on one machine
             print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -88,9 +90,8 @@ class Task:
     def choices(self):
         """What decides which model is trained: a dict of plain values, for the checkpoint and metrics.json."""
         a = self.arguments
-        if a.method == "ijepa":
-            return {"size": a.size, "weight": a.weight, "published": a.published, "longer": a.longer}
-        return {"size": a.size, "method": a.method}
+        of_the_recipe = {"weight": a.weight, "published": a.published, "longer": a.longer}
+        return {"method": a.method, "size": a.size, **(of_the_recipe if a.method == "ijepa" else {})}
 
     @property
     def settings(self):
@@ -140,7 +141,7 @@ def learn(task):
         f"{arguments.device}, seed {arguments.seed}" + (f", {team.size} processes" if team.size > 1 else "")
     )
     if team.size == 1 and threads.current:
-        threads.current.fit()  # beside other programs fewer threads are faster; during a run their number stays
+        threads.current.fit()  # next to other programs fewer threads are faster; during a run their number stays
     near, steps = train.to(arguments.device) if fits(train, arguments.device) else train, arguments.steps
     checkpoint = arguments.out / "checkpoint.pt"
     try:

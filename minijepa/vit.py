@@ -131,8 +131,8 @@ class ViT(nn.Module):
     img_size: pixels, one number or (H, W); for clips (T, H, W).
     patch_size: pixels, one number or (p, q); for clips (frames, p, q), a tubelet. Each must divide the image.
     dim, depth, heads, mlp_ratio: width D, number of blocks L, attention heads, MLP width over D.
-    positions: "sincos", a table [N, D] added to the tokens; "sincos_uniform", the same with equal shares for the axes
-    of a clip (released V-JEPA); "rotary"; "rotary_published" (released V-JEPA 2, see positions.rotation).
+    positions: "sincos", a table [N, D] added to the tokens; "sincos_uniform", the same with equally many features for
+    each axis of a clip (released V-JEPA); "rotary"; "rotary_published" (released V-JEPA 2, see positions.rotation).
     Weights start as `init_weights` says.
     Raises ValueError when patches do not tile the image, heads do not divide the width or positions are unknown.
     """

@@ -15,6 +15,7 @@ import minijepa
 from minijepa import JEPA, MaskSets, Predictor, ViT, fit, moving_shapes, random_masks, recipe, shapeworld, tube_masks
 from minijepa.family import Data2Vec, PixelTeacher, TwoViews, info_nce, lejepa_loss, two_views
 from minijepa.losses import l1, l2, vicreg
+from minijepa.training.checkpoint import load_shards
 
 BEFORE = Path(__file__).parent / "before"
 LOSSES = json.loads((BEFORE / "losses.json").read_text(encoding="utf-8"))
@@ -98,7 +99,28 @@ def test_an_earlier_checkpoint_with_several_mask_tokens_is_refused(tmp_path):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_an_earlier_run_in_shards_is_refused(tmp_path):
+    """Such a folder holds the mask token under its earlier name."""
+    import torch.distributed.checkpoint as dcp
+
+    dcp.save({"model": {"predictor.mask_token": torch.zeros(12)}}, checkpoint_id=tmp_path / "step-4", no_dist=True)
+    with pytest.raises(ValueError, match="step-4 is of an earlier version"):
+        load_shards(tmp_path / "step-4", ijepa(), [])
+
+
+def test_an_earlier_column_has_its_present_name(tmp_path):
+    path = Path(shutil.copy(BEFORE / "ijepa.pt", tmp_path))
+    model, masks, settings = RUNS["I-JEPA"]()
+    history = fit(model, data_of("I-JEPA"), masks, **settings, steps=8, checkpoint=path, resume=True)
+    steps, _ = history.curve("position_std")
+    assert steps[0] == 1 and "target_std" not in history.rows[0]
+
+
 def test_every_name_is_still_there():
     names = json.loads((BEFORE / "names.json").read_text(encoding="utf-8"))
+    imported = {
+        name for name, value in vars(minijepa).items() if getattr(value, "__module__", "").startswith("minijepa.")
+    }
+    assert imported <= set(minijepa.__all__), imported - set(minijepa.__all__)
     assert len(names) > 80 and set(names) <= set(minijepa.__all__)
     assert all(hasattr(minijepa, name) for name in names)

@@ -6,7 +6,11 @@ processes stand in test_distributed.py.
 
 import copy
 import inspect
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +24,7 @@ from minijepa.training import fit as fit_function
 from minijepa.vit import Block, transformer_blocks
 
 STEPS, BATCH = 4, 8
+ROOT = Path(__file__).parents[1]
 
 
 # --- a method that the package does not know: ten lines ---
@@ -103,7 +108,6 @@ def known(name):
 
 
 MAKE = {**{name: lambda name=name: known(name) for name in METHODS}, "actions": actions}
-WITH_TEACHER = ("ijepa", "data2vec", "vjepa", "actions")
 
 
 def train(name, **more):
@@ -128,9 +132,10 @@ def test_every_method_trains_through_the_one_loop(name):
     still = [tensor for tensor, size in moved.items() if size == 0]
     # the last bias of a projector cancels where only differences of views count
     assert all("projector.3.bias" in tensor for tensor in still), still
-    assert ("momentum" in history.rows[0]) == (name in WITH_TEACHER + ("mae",))
-    wanted = {"target_scale"} if name == "actions" else {"position_std", "content_share"}
-    assert wanted <= set(history.rows[0]) and wanted <= set(history.rows[-1])
+    assert ("momentum" in history.rows[0]) == hasattr(model, "after_step")
+    assert numbers_of(history) and all(
+        type(value) is float for name, value in history.rows[-1].items() if name != "step"
+    )
 
 
 def test_after_step_hears_the_momentum_of_the_schedule():
@@ -207,23 +212,74 @@ def test_the_loop_knows_nothing_of_a_method():
     assert len(step.splitlines()) <= 26, len(step.splitlines())  # the line `for step` and 25
 
 
-def test_contributing_shows_a_method_that_trains(tmp_path, monkeypatch):
-    """The example of CONTRIBUTING.md, as it stands there."""
-    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+def numbers_of(history):
+    """The names of the numbers that a method records."""
+    return set(history.rows[0]) - {"step", "loss", "lr", "momentum"}
+
+
+class Odd(nn.Module):
+    """A method with one thing that `fit` refuses."""
+
+    def __init__(self, **names):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        for name, value in names.items():
+            setattr(self, name, value)
+
+    def forward(self, x):
+        return Output(self.weight.sum(), {"weight": self.weight, "loss": -1.0})
+
+
+ODD = {
+    "an earlier hook": (Odd(update_teacher=print), {}, "Odd has update_teacher, which is now called after_step"),
+    "an earlier flag": (
+        Odd(compares_images=True),
+        {},
+        "Odd has compares_images, which is now called compares_examples",
+    ),
+    "masks that nobody takes": (Odd(), {"masks": recipe.masks}, "Odd takes no masks, got masks: give fit none"),
+    "no masks": (recipe.build(), {}, "JEPA asks for masks: give fit a function"),
+    "Muon without blocks": (Odd(), {"optimizer": "muon"}, "optimizer='muon' works on the blocks.*Odd has none"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_does_not_keep_the_contract_is_named(name):
+    model, settings, words = ODD[name]
+    with pytest.raises(ValueError, match=words):
+        fit(model, shapeworld(8, seed=0), settings.pop("masks", None), steps=1, batch_size=4, **settings)
+
+
+def test_numbers_become_floats_and_never_replace_the_loops_own():
+    row = fit(Odd(), shapeworld(8, seed=0), steps=1, batch_size=4).rows[0]
+    assert type(row["weight"]) is float and row["loss"] == 1.0
+
+
+def test_contributing_shows_a_method_that_trains(tmp_path):
+    """The example of CONTRIBUTING.md as it stands there, in the file and the list where it says, in a fresh process."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     example = re.search(r"(?s)```python\n(.*?)```", text[text.index("## Add a method") :])[1]
-    assert len(example.splitlines()) <= 32
-    space = {}
-    exec(compile(example, "CONTRIBUTING.md", "exec"), space)
-    torch.manual_seed(0)
-    model = space["model"](ViT(32, 4, dim=24, depth=2, heads=3))
-    start = copy.deepcopy(model)
-    history = fit(model, shapeworld(32, seed=0), space["masks"], steps=3, **{**space["TRAINING"], "batch_size": 8})
-    assert min(differ(model, start).values()) > 0 and set(history.rows[0]) > {"loss", *model_numbers(history)}
-    assert recipe.NAME != space["NAME"]
-
-
-def model_numbers(history):
-    """The numbers that a method records, by name: at least one."""
-    names = set(history.rows[0]) - {"step", "loss", "lr", "momentum"}
-    assert names
-    return names
+    assert len(example.splitlines()) <= 40
+    shutil.copytree(ROOT / "minijepa", tmp_path / "minijepa", ignore=shutil.ignore_patterns("*.safetensors"))
+    family = tmp_path / "minijepa" / "family"
+    (family / "mean_colours.py").write_text(example, encoding="utf-8")
+    listed = (family / "__init__.py").read_text(encoding="utf-8")
+    listed = listed.replace("import data2vec, lejepa, mae,", "import data2vec, lejepa, mae, mean_colours,")
+    (family / "__init__.py").write_text(
+        listed.replace('"mae": mae,', '"mae": mae, "mean": mean_colours,'), encoding="utf-8"
+    )
+    program = (
+        "import torch; from minijepa import ViT, fit, shapeworld; from minijepa.family import METHODS\n"
+        "method = METHODS['mean']; model = method.model(ViT(32, 4, dim=24, depth=2, heads=3))\n"
+        "start = [p.clone() for p in model.parameters()]\n"
+        "settings = {**method.TRAINING, 'batch_size': 8}\n"
+        "rows = fit(model, shapeworld(32, seed=0), method.masks, steps=3, **settings).rows\n"
+        "assert len(rows) == 3 and {'position_std', 'content_share'} <= set(rows[0])\n"
+        "assert not any(torch.equal(p, q) for p, q in zip(start, model.parameters()))\n"
+        "print(method.NAME)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "mean colours\n", done.stderr

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from minijepa import train
 from minijepa.datasets import DataUnavailable, cifar10, image_folder
-from minijepa.datasets.shapes import shapeworld
+from minijepa.datasets.shapes import moving_shapes, shapeworld
 from minijepa.pretrained import shipped as encoders
 from minijepa.pretrained.encoder_file import NAME, save_encoder
 from minijepa.pretrained.shipped import WeightsCorrupt, load_pretrained, pretrained_names
@@ -131,6 +131,15 @@ def test_an_encoder_of_one_s_own_comes_back_with_all_it_needs(own):
     assert torch.equal(mine.encoder(mine.floats(images.images)), twin(images.batch()))
     shipped = load_pretrained()
     assert shipped.floats(images.images).shape == (40, 3, 32, 32) and len(shipped.classes) == 10
+
+
+def test_an_encoder_of_clips_comes_back_and_normalises_them(tmp_path):
+    torch.manual_seed(0)
+    encoder, clips = ViT.nano(img_size=(8, 16, 16), patch_size=(2, 4, 4), in_chans=1), moving_shapes(3, seed=0, size=16)
+    save_encoder(tmp_path / NAME, encoder, "nano", clips)
+    mine = load_pretrained(tmp_path)
+    assert mine.encoder.grid == (4, 4, 4) and torch.equal(mine.floats(clips.clips), clips.batch())
+    assert torch.equal(mine.encoder(clips.batch()), encoder(clips.batch()))
 
 
 def test_an_encoder_of_another_size_keeps_it(tmp_path):

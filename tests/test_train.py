@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from minijepa import load_pretrained, shapeworld, train
+from minijepa import load_pretrained, moving_shapes, shapeworld, train
 from minijepa.datasets import load, load_clips
 from minijepa.family import METHODS
 from minijepa.machine.hardware import hardware, processor_name
 from minijepa.probes import features, knn_probe, linear_probe
-from minijepa.probes.motion import motion_table
+from minijepa.probes.motion import motion_reasons, motion_table
 from minijepa.training import recipe
 
 
@@ -94,9 +94,29 @@ def test_clips_end_with_the_probes_of_motion(tmp_path, capsys, monkeypatch):
     assert linear_probe(vectors[0], truth[0], vectors[1], truth[1]) == pytest.approx(
         table["V-JEPA"]["direction, linear"]
     )
+    assert train.main([*words, "--out", str(tmp_path / "run"), "--resume"]) == 0  # it has ended: only probed again
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "checkpoint.pt", "encoder.safetensors", "metrics.json", "curves.png"
     }  # fmt: skip
+
+
+def test_one_class_alone_cannot_be_probed_and_says_so():
+    clips = moving_shapes(6, seed=0, size=16)
+    one = clips.subset(clips.labels["shape"] == clips.labels["shape"][0])
+    one = one.having(labels={"shape": one.labels["shape"]}, classes={"shape": one.classes["shape"]})
+    assert set(motion_reasons(one).values()) == {
+        f"all {len(one)} clips to learn from are of one class: raise --labels, or add clips of other classes"
+    }
+
+
+def test_a_video_without_its_reader_is_one_line(tmp_path, capsys, monkeypatch):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "av", None)
+    words = ["--method", "vjepa", "--data", str(tmp_path / "videos"), "--steps", "2", "--out", str(tmp_path / "run")]
+    assert train.main(words) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "pip install" in error
 
 
 def test_a_folder_of_videos_holds_out_whole_files(tmp_path):

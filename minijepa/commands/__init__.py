@@ -1,1 +1,1 @@
-"""The pieces of `python -m minijepa.train`: its arguments, and the folder that it writes into."""
+"""The pieces of `python -m minijepa.train`: its arguments, the folder that it writes into, its report."""

@@ -50,8 +50,8 @@ def parse_arguments(argv=None, description=None):
     parser.add_argument("--weight", type=number(float, 0, 1_000_000), help=weight)
     parser.add_argument("--published", action="store_true", help="the published masks, crop, schedules; weight 0")
     parser.add_argument("--longer", action="store_true", help="the recipe for ten minutes and more, with --size micro")
-    parser.add_argument("--batch-size", type=count, help="images per step, over all processes")
-    parser.add_argument("--accumulate", type=count, default=1, help="parts of a batch, one after the other")
+    parser.add_argument("--batch-size", type=count, help="examples per step, over all processes")
+    parser.add_argument("--accumulate", type=count, default=1, help="microbatches of a batch, one after the other")
     parser.add_argument("--lr", type=positive, help="peak learning rate (default: the method's)")
     parser.add_argument("--optimizer", choices=["adamw", "muon"], help="default muon, with --published adamw")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
@@ -61,7 +61,12 @@ def parse_arguments(argv=None, description=None):
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: the best there is)")
     parser.add_argument("--seed", type=number(int, 0, LARGEST_SEED), default=0)
     parser.add_argument("--labels", type=count, default=10_000, help="labelled images for the probes")
-    parser.add_argument("--out", type=Path, default=None, help="folder for the results (default runs/DATA-seedN)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        help="folder for the results (default runs/DATA-seedN, of other methods than ijepa runs/DATA-METHOD-seedN)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --out")
     arguments = parser.parse_args(argv)
     given = {name: value for name, value in vars(arguments).items() if value != parser.get_default(name)}
@@ -69,9 +74,13 @@ def parse_arguments(argv=None, description=None):
     if arguments.minutes is None and arguments.steps is None:
         arguments.minutes = 2.0
     for name in ("published", "longer", "weight"):
-        if arguments.method != "ijepa" and getattr(arguments, name) not in (None, False):
+        if (
+            arguments.method != "ijepa"
+            and getattr(arguments, name) is not None
+            and getattr(arguments, name) is not False
+        ):
             parser.error(f"argument --{name}: belongs to --method ijepa, not to {arguments.method}")
-    arguments.clips = arguments.method == "vjepa"  # all others learn from images
+    arguments.clips = hasattr(METHODS[arguments.method], "TUBELET")  # all others learn from images
     arguments.data = arguments.data or ("moving-shapes" if arguments.clips else "cifar10")
     wrong = ("cifar10", "shapeworld") if arguments.clips else ("moving-shapes",)
     if arguments.data in wrong:

@@ -74,8 +74,8 @@ def draw(out, history, table, encoders, data):
     plots.curves({"loss": history.curve("loss")}, "step", "loss", ax=axes[0], title="not a measure of quality")
     monitors = {name: history.curve(name) for name in ("position_std", "content_share")}
     plots.curves(monitors, "step", "monitor", ax=axes[1], title="0 would be collapse")
-    names = list(dict.fromkeys(name for scores in table.values() for name in scores))[:4]
-    for name, marker, colour in zip(names or ["probes"], "os^v", plots.PALETTE, strict=False):
+    names = list(dict.fromkeys(name for scores in table.values() for name in scores))
+    for name, marker, colour in zip(names or ["probes"], "os^vDP", plots.PALETTE, strict=False):
         rows = {row: scores[name] for row, scores in table.items() if name in scores}
         label = name if rows else f"{name}: not applicable"
         axes[2].plot(list(rows), list(rows.values()), marker, color=colour, ms=9, label=label)

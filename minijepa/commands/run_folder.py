@@ -16,7 +16,7 @@ def claim(folder, team):
     """Meanwhile this run, and no other, writes into the folder: made and tried out by writing a small file, the lock.
 
     The lock belongs to the process, not to the file: it ends with the process, however that ends, so the lock of a
-    dead run is in nobody's way. team: of several processes, the first one claims the folder for all.
+    dead run does not block another run. team: of several processes, the first one claims the folder for all.
     Folders that were made for it are removed again if they stay empty.
     Raises OSError, on all processes, if nothing can be written there or another run is at work.
     """

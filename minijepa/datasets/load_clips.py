@@ -22,13 +22,13 @@ def load_clips(data, train=4_000, heldout=1_000, seed=0):
         return moving_shapes(train, seed=2 * seed + 1, **WORLD), moving_shapes(heldout, seed=2 * seed + 2, **WORLD)
     if not Path(data).expanduser().is_dir():
         raise ValueError(f"data is {str(data)!r}; expected 'moving-shapes' or the path of a folder of videos")
-    clips = video_folder(data, size=32)
+    clips = video_folder(data, size=32, limit=train + heldout)
     order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(seed))
     kept = clips.factors.get("heldout")
     if kept is None:  # whole files are held out, as clips of one file are alike
         files = clips.factors["file"].unique()
         if len(files) < 5:
-            raise ValueError(f"{data} holds {len(files)} clips' files; a fifth is held out, so at least 5 are needed")
+            raise ValueError(f"{data} holds {len(files)} files; a fifth is held out, so at least 5 are needed")
         shuffled = files[torch.randperm(len(files), generator=torch.Generator().manual_seed(seed))]
         kept = torch.isin(clips.factors["file"], shuffled[: len(files) // 5])
     return clips.subset(order[~kept[order]][:train]), clips.subset(order[kept[order]][:heldout])

@@ -1,7 +1,8 @@
 """The relatives of I-JEPA: each file shows the component that is replaced, and nothing else. `fit` trains them all.
 
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
-settings for `fit`. METHODS lists those that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe.
+settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe.
 """
 
 from minijepa.family import data2vec, lejepa, mae, simclr, vicreg, vjepa

@@ -53,7 +53,7 @@ class TwoViews(nn.Module):
     def forward(self, x):
         """x: [2 B, C, H, W], the first views of B images and then their second ones, as `two_views` makes them."""
         tokens = self.encoder(x)  # [2 B, N, D]
-        views = [whole_batch(view) for view in pool(tokens).chunk(2)]  # [B, D] each
+        views = [whole_batch(view, self.training) for view in pool(tokens).chunk(2)]  # [B, D] each
         first, second = self.projector(torch.cat(views)).float().chunk(2)  # [B, width] each
         return TwoViewsOutput(self.loss(first, second), tokens)
 

@@ -54,7 +54,7 @@ def load_official(path, heads=None, img_size=None, family=None):
 
     path: a `.pth.tar`, `.pt` or `.safetensors` file, or a folder of safetensors files with their config.json.
     heads: attention heads, a number or (encoder, predictor); None: those of the released sizes (table HEADS).
-    img_size: pixels, (H, W) or (T, H, W); None: as the file's position table has it, or the config.json beside it.
+    img_size: pixels, (H, W) or (T, H, W); None: as the file's position table has it, or the config.json next to it.
     family: "I-JEPA", "V-JEPA" or "V-JEPA 2"; needed where the tensors of one could be another's (see find_family).
     Returns Official. Where a file has two encoders, take `default_encoder`, the target encoder: the papers'
     numbers are its numbers. The Hugging Face files hold one encoder only: for I-JEPA, by their converter, the *context*
@@ -97,7 +97,7 @@ def load_official(path, heads=None, img_size=None, family=None):
     if predictor is not None:
         sizes = dict(
             width=width, depth=count_blocks(predictor), heads=predictor_heads,
-            mask_tokens=sum("mask_token" in name for name in predictor),
+            mask_tokens=max(1, sum("mask_token" in name for name in predictor)),
         )  # fmt: skip
         module = Predictor(dim, result.encoder.grid, **sizes, positions=positions)
         result.predictor = fill(module, predictor, "predictor", path)

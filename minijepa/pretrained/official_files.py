@@ -44,7 +44,7 @@ NAMES = [
 
 
 def read(path):
-    """All tensors of a file or folder under our names: ({part: {name: tensor}}, {what is known beside their shapes}).
+    """All tensors of a file or folder under our names: ({part: {name: tensor}}, {what is known besides their shapes}).
 
     Raises FileNotFoundError if there is none, ValueError if it is no checkpoint or holds no encoder.
     """

@@ -39,10 +39,12 @@ class Pretrained:
     card: dict
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
-    classes: tuple[str, ...] = CLASSES
+    classes: tuple | dict = CLASSES
 
     def floats(self, images):
-        """Images as the encoder was trained to see them: uint8 [B, 3, H, W] -> float32 [B, 3, H, W], normalised."""
+        """Images or clips as the encoder was trained to see them: uint8 [B, C, (T,) H, W] -> float32, normalised."""
+        if len(self.encoder.grid) == 3:  # of a clip [C, T, H, W], time stands between channels and rows
+            return normalise(images.transpose(1, 2), self.mean, self.std).transpose(1, 2)
         return normalise(images, self.mean, self.std)
 
 

@@ -8,7 +8,7 @@ the same probe on a randomly initialised encoder.
 import torch
 
 from minijepa.probes.attentive import attentive_probe
-from minijepa.probes.features import features, token_features
+from minijepa.probes.features import token_features
 from minijepa.probes.linear import linear_probe
 
 ASKED = ("direction", "speed", "shape", "class")
@@ -18,7 +18,12 @@ def motion_reasons(clips):
     """{probe: why it cannot be asked of these clips}, empty where all can. clips: ClipData."""
     if askable(clips):
         return {}
-    reason = "the clips carry no labels: sort them into one folder per class to have them probed"
+    many = any(len(names) > 1 for names in clips.classes.values())
+    reason = (
+        f"all {len(clips)} clips to learn from are of one class: raise --labels, or add clips of other classes"
+        if many
+        else "the clips carry no labels: sort them into one folder per class to have them probed"
+    )
     return {"class, linear": reason, "class, attentive": reason}
 
 
@@ -37,18 +42,17 @@ def motion_table(encoders, train, heldout, steps=300):
     table = {"raw pixels": {}, **{name: {} for name in encoders}}
     if not labels:
         return table
-    pixels = [shrunk(clips) for clips in (train, heldout)]
-    vectors = {name: [features(encoder, clips) for clips in (train, heldout)] for name, encoder in encoders.items()}
-    tokens = {
-        name: [token_features(encoder, clips).tokens for clips in (train, heldout)]
-        for name, encoder in encoders.items()
-    }
-    for label in labels:
-        truth, asked = train.labels[label], heldout.labels[label]
-        for name, (a, b) in {"raw pixels": pixels, **vectors}.items():  # [N, D]
-            table[name][f"{label}, linear"] = linear_probe(a, truth, b, asked)
-        for name, (a, b) in tokens.items():  # [N, L, D]
-            table[name][f"{label}, attentive"] = attentive_probe(a, truth, b, asked, steps=steps)
+    truth = {label: (train.labels[label], heldout.labels[label]) for label in labels}
+    pixels = [shrunk(clips) for clips in (train, heldout)]  # [N, C T 64]
+    for label, (learn, asked) in truth.items():
+        table["raw pixels"][f"{label}, linear"] = linear_probe(pixels[0], learn, pixels[1], asked)
+    for name, encoder in encoders.items():  # one at a time: all tokens of many clips take hundreds of megabytes
+        found = [token_features(encoder, clips) for clips in (train, heldout)]
+        for label, (learn, asked) in truth.items():
+            vectors = [each.pooled() for each in found]  # [N, D]
+            table[name][f"{label}, linear"] = linear_probe(vectors[0], learn, vectors[1], asked)
+            tokens = [each.tokens for each in found]  # [N, L, D]
+            table[name][f"{label}, attentive"] = attentive_probe(tokens[0], learn, tokens[1], asked, steps=steps)
     return table
 
 

@@ -1,4 +1,4 @@
-"""One loop trains everything. `fit` is the place to begin; each file beside it holds one thing that a run needs."""
+"""One loop trains everything. `fit` is the place to begin; each other file holds one thing that a run needs."""
 
 from minijepa.training import measure
 from minijepa.training.fit import History, TrainingDiverged, fit

@@ -17,6 +17,9 @@ from minijepa.machine.files import CannotWrite, whole_file
 from minijepa.training.distributed import Team
 from minijepa.training.fsdp import is_sharded
 
+BEFORE = {"method": "ijepa"}  # what the first version did not keep, as it had no other
+RENAMED = {"target_std": "position_std"}  # columns of a History, as they were called and as they are
+
 
 def holds_run(path):
     """True if a run can go on from there: a file, or a folder of shards whose writing came to its end."""
@@ -51,7 +54,7 @@ def load_checkpoint(path, model, optimizers, settings, scaler=None):
         raise ValueError(f"{path} holds a run in {found}: go on with {remedy}, or with another checkpoint")
     folder = path / (path / "latest").read_text(encoding="ascii") if path.is_dir() else None
     content = read(folder / "rest.pt" if folder else path)
-    saved = content["settings"]
+    saved = {**BEFORE, **content["settings"]}
     unknown = [name for name in settings if name not in saved]
     if unknown:
         warnings.warn(
@@ -73,7 +76,7 @@ def load_checkpoint(path, model, optimizers, settings, scaler=None):
             each.load_state_dict(state)
     if scaler and content.get("scaler"):
         scaler.load_state_dict(content["scaler"])
-    return content["rows"]
+    return [{RENAMED.get(name, name): value for name, value in row.items()} for row in content["rows"]]
 
 
 def write(path, content):
@@ -102,11 +105,16 @@ def with_new_names(path, tensors):
     Raises ValueError for an earlier one with several mask tokens: their optimiser state stands in another order.
     """
     if any("more_mask_tokens" in name for name in tensors):
-        raise ValueError(
-            f"{path} is of an earlier version, which kept several mask tokens in another order: this version cannot go "
-            f"on with it; begin a new run elsewhere, or finish this one with the version that began it"
-        )
+        raise ValueError(too_old(path))
     return {re.sub(r"(?<=predictor\.)mask_token$", "mask_tokens.0", name): value for name, value in tensors.items()}
+
+
+def too_old(path):
+    """What to say of a run that this version cannot go on with."""
+    return (
+        f"{path} is of an earlier version, which kept the mask tokens in another order or under another name: this "
+        f"version cannot go on with it; begin a new run elsewhere, or finish this one with the version that began it"
+    )
 
 
 def same_shapes(path, saved, now):
@@ -152,7 +160,9 @@ def save_shards(path, model, optimizers, rest, team):
         raise
     except (dcp.api.CheckpointException, OSError) as error:  # on all processes, whichever met it
         shutil.rmtree(folder, ignore_errors=True)
-        raise CannotWrite(f"{folder} cannot be written ({last_line(error)}): free some disk space, then resume the run") from error
+        raise CannotWrite(
+            f"{folder} cannot be written ({last_line(error)}): free some disk space, then resume the run"
+        ) from error
     if team.rank == 0:
         for older in path.glob("step-*"):
             if older != folder:
@@ -176,6 +186,9 @@ def load_shards(folder, model, optimizers):
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
 
+    names = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
+    if any(name.endswith("predictor.mask_token") for name in names):
+        raise ValueError(too_old(folder))
     states = states_of(model, optimizers)  # tensors of the right shapes, to be read into
     dcp.load(states, checkpoint_id=folder)
     model.load_state_dict(states["model"])

@@ -158,13 +158,14 @@ class Gather(torch.autograd.Function):
         return gradient[Team.current().rows(len(gradient))]
 
 
-def whole_batch(x):
+def whole_batch(x, training=True):
     """The rows of all processes: x [B, ...] of this one -> [size B, ...], in the order of the ranks; alone, x itself.
 
     For what compares the examples of a batch (a variance, SIGReg, a contrastive loss): a method asks for it before
-    such a term. Gradients flow back to the process that each row came from.
+    such a term. Gradients flow back to the process that each row came from. All processes must call it, with equally
+    many rows; so training=False, for a model in eval mode that perhaps one process alone looks at, gives x itself.
     """
-    return x if Team.current().size == 1 else gather(x)
+    return gather(x) if training and Team.current().size > 1 else x
 
 
 @torch.compiler.disable
@@ -181,14 +182,17 @@ def parallel(model, team, device):
 
     All start from rank 0's parameters and make the same step from the same gradients, Muon too, and move the same
     teacher. So of the model only gradients travel: 4 bytes per trained parameter are handed over in a step, of which
-    each of W processes in a ring sends 8 (W - 1) / W. Two numbers and the features for a term over the batch go beside.
+    each of W processes in a ring sends 8 (W - 1) / W. Two numbers, and the features for a term over the batch, are sent
+    as well.
     """
     if team.size == 1 or is_sharded(model):
         return model
     names = inspect.signature(DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"  # renamed in 2026
     devices = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=devices, **{buffers: False})  # positions never change
+    return DistributedDataParallel(
+        model, device_ids=devices, **{buffers: False}
+    )  # positions never change, and a BatchNorm that sees the whole batch changes alike
 
 
 def exchange(parallel_model, last):

@@ -3,7 +3,7 @@
     data    `len(data)` and `data.batch(index, device)`: a tensor, or a named tuple of tensors with B rows each
     masks   optional: a function (batch, generator) -> Masks, what is hidden in this step
     model   `model(batch)` or `model(batch, masks)` returns an output with `loss`, a scalar, and `numbers`, a dict of
-            what is worth recording; and, if it has a target encoder to move, `model.after_step(momentum)` moves it
+            floats to record; and, if it has a target encoder to move, `model.after_step(momentum)` moves it
 
 That is all that the loop knows: images, clips, two views or transitions with actions, with a teacher or without.
 All randomness of step t is drawn from a generator seeded with (seed, t). So a run that was killed and resumed meets
@@ -24,7 +24,7 @@ from minijepa.training.batches import Batches, reading_ahead
 from minijepa.training.checkpoint import holds_run, load_checkpoint, save_checkpoint
 from minijepa.training.memory import keep_freed_memory, recompute_blocks
 from minijepa.training.optimizers import OptimizerGroup, make_optimizers, set_schedules
-from minijepa.training.validate import check_compiler, check_parallel, check_settings
+from minijepa.training.validate import check_compiler, check_method, check_parallel, check_settings
 
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -97,7 +97,8 @@ def fit(
     step; rank 0 alone calls the callbacks (with shard, all do), draws the bar and writes the checkpoint. There, and
     with accumulate, `augment` must take `rows_of`, as crop_flip does.
 
-    The record. monitor_every: steps between two looks at the output's `numbers`. callbacks: functions (step, model,
+    The record. monitor_every: steps between two looks at the output's `numbers`, which are those of rank 0's examples
+    and, with accumulate, of the last microbatch. callbacks: functions (step, model,
     row), called after each step; what they put into `row` is recorded. checkpoint: a file to write every `save_every`
     steps, at the end and on Ctrl-C; with resume=True a run found there goes on where it stopped. identity: {name:
     plain value} of what else must be the same then. label: of the progress bar.
@@ -115,6 +116,7 @@ def fit(
     )  # fmt: skip
     team = distributed.Team.current()
     device = torch.device(device or next(model.parameters()).device)
+    check_method(model, masks)
     check_settings(settings, checkpoint, resume, device)
     check_parallel(settings, team, shard, model, augment)
     if compile:
@@ -172,7 +174,8 @@ def fit(
                     after_step(row["momentum"])
             scaler.update()
             if step % monitor_every == 0 or step + 1 == steps:
-                row.update(output.numbers)
+                numbers = {name: float(torch.as_tensor(value).detach()) for name, value in output.numbers.items()}
+                row = {**numbers, **row}
                 bar.set_postfix(shown(row), refresh=False)
             history.rows.append(row)
             for callback in callbacks if team.rank == 0 or shard else ():

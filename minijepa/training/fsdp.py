@@ -11,7 +11,7 @@ from minijepa.vit import transformer_blocks
 
 
 def shard(model, device):
-    """Cut every parameter of a JEPA, teacher included, in as many shards as there are processes (FSDP2), in place.
+    """Cut every parameter of a method, teacher included, in as many shards as there are processes (FSDP2), in place.
 
     Each process keeps 1/size of parameters, gradients and optimiser state, and gathers a transformer block's weights
     just before that block runs. For models that do not fit into one device; otherwise DDP moves less. The model may

@@ -16,7 +16,8 @@ def recompute_blocks(*modules):
 
     Memory of the activations falls from all that L blocks keep to L inputs and the inside of one block. A step has
     about an eighth more arithmetic (counted: 12 % for the encoder nano, 11 % for tiny), as the teacher is not run
-    again. The numbers do not change. modules: a method, or parts of one, such as a ViT and a Predictor.
+    again. The numbers do not change. modules: a method, or parts of one, such as a ViT and a Predictor; blocks are
+    those of minijepa.vit.
     Source: Chen et al. 2016 (arXiv:1604.06174).
     """
     every = [block for module in modules for block in transformer_blocks(module)]

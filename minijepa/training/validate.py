@@ -5,6 +5,7 @@ import inspect
 import torch
 
 from minijepa.training.checkpoint import holds_run
+from minijepa.vit import transformer_blocks
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 LARGEST_SEED = 2**32 - 1  # its products with the number of a step still fit into 64 bits
@@ -19,8 +20,8 @@ def check_settings(settings, checkpoint, resume, device):
         )
     if settings["batch_size"] > settings["images"]:
         raise ValueError(
-            f"batch_size {settings['batch_size']} is more than the {settings['images']} images there are: "
-            "lower batch_size (on the command line --batch-size), or add images"
+            f"batch_size {settings['batch_size']} is more than the {settings['images']} examples there are: "
+            "lower batch_size (on the command line --batch-size), or add examples"
         )
     if settings["accumulate"] < 1 or settings["batch_size"] % settings["accumulate"]:
         raise ValueError(f"accumulate must divide batch_size {settings['batch_size']}, got {settings['accumulate']}")
@@ -56,10 +57,16 @@ def check_compiler(device):
 def check_parallel(settings, team, shard, model, augment):
     """Refuse what batches in parts (over processes, or accumulated) or models in shards cannot do."""
     in_parts = settings["accumulate"] * team.size > 1
+    if (shard or settings["optimizer"] == "muon") and not transformer_blocks(model):
+        asked = "shard=True" if shard else "optimizer='muon'"
+        raise ValueError(
+            f"{asked} works on the blocks of minijepa.vit, and {type(model).__name__} has none: build it from "
+            "minijepa.vit.Block, or leave the argument out (optimizer='adamw')"
+        )
     if settings["batch_size"] % (settings["accumulate"] * team.size):
         raise ValueError(
             f"batch_size {settings['batch_size']} must be a multiple of accumulate times processes, "
-            f"{settings['accumulate']} x {team.size}: it is the number of images of one step, over all processes"
+            f"{settings['accumulate']} x {team.size}: it is the number of examples of one step, over all processes"
         )
     if settings["accumulate"] > 1 and getattr(model, "compares_examples", False):
         raise ValueError(
@@ -80,6 +87,23 @@ def check_parallel(settings, team, shard, model, augment):
         )
     if shard and settings["precision"] == "float16":
         raise ValueError("shard=True and precision='float16' do not go together: use 'bfloat16'")
+
+
+def check_method(model, masks):
+    """Refuse a model that does not keep the contract at the top of fit.py. masks: the function that draws, or None."""
+    for old, new in (("update_teacher", "after_step"), ("compares_images", "compares_examples")):
+        if hasattr(model, old) and not hasattr(model, new):
+            raise ValueError(f"{type(model).__name__} has {old}, which is now called {new}: rename it")
+    parameters = list(inspect.signature(model.forward).parameters.values())
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return
+    needed = sum(each.default is each.empty for each in parameters if each.kind is not each.VAR_KEYWORD)
+    if masks is None and needed > 1:
+        raise ValueError(f"{type(model).__name__} asks for masks: give fit a function (batch, generator) -> Masks")
+    if masks is not None and len(parameters) < 2:
+        raise ValueError(
+            f"{type(model).__name__} takes no masks, got {getattr(masks, '__name__', masks)}: give fit none"
+        )
 
 
 def takes(function, name):
