@@ -1,6 +1,7 @@
 """Pictures of what probes read: maps and boxes under images, and scores before and after."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.patches import Rectangle
 
 from minijepa.plots.figures import BLUE, GREY
@@ -17,7 +18,7 @@ def map_rows(rows, width=1.25):
     for line, (name, (pictures, settings)) in zip(axes, rows.items(), strict=True):
         line[0].set_ylabel(name, fontsize=8)
         for ax, picture in zip(line, pictures, strict=True):
-            ax.imshow(picture, **settings)
+            ax.imshow(np.asarray(picture), **settings)
             ax.set(xticks=[], yticks=[])
     fig.tight_layout(pad=0.3)
     return fig
