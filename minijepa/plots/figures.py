@@ -252,24 +252,18 @@ def neighbours(queries, found, titles):
     titles: Q names, of each query's class.
     """
     k = next(iter(found.values())).shape[1]
-    fig, axes = plt.subplots(
-        len(queries),
-        1 + k * len(found),
-        figsize=(0.85 * (1.2 + k * len(found)), 0.95 * len(queries)),
-        squeeze=False,
-    )
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[])
-    for i, query in enumerate(queries):
-        axes[i, 0].imshow(to_numpy(query))
-        axes[i, 0].set_ylabel(titles[i], fontsize=7)
-        for g, pictures in enumerate(found.values()):
-            for j in range(k):
-                axes[i, 1 + g * k + j].imshow(to_numpy(pictures[i, j]))
-    axes[0, 0].set_title("query", fontsize=8)
-    for g, name in enumerate(found):
-        axes[0, 1 + g * k].set_title(name, fontsize=8, loc="left")
-    fig.tight_layout(pad=0.2)
+    fig = plt.figure(figsize=(0.8 * (1.4 + k * len(found)), 0.84 * len(queries) + 0.3), layout="constrained")
+    groups = fig.subfigures(1, 1 + len(found), width_ratios=[1.4] + [k] * len(found), wspace=0.04)
+    shown = {"query": queries[:, None], **found}
+    for group, (name, pictures) in zip(groups, shown.items(), strict=True):
+        group.suptitle(name, fontsize=12)
+        axes = group.subplots(len(queries), pictures.shape[1], squeeze=False)
+        for ax, picture in zip(axes.flat, pictures.flatten(0, 1), strict=True):
+            ax.imshow(to_numpy(picture))
+            ax.set(xticks=[], yticks=[])
+        if name == "query":
+            for ax, title in zip(axes[:, 0], titles, strict=True):
+                ax.set_ylabel(title, fontsize=10)
     return fig
 
 
