@@ -26,6 +26,18 @@ def test_tubelets_that_are_not_kept_are_grey():
     kept = plots.keep_tubelets(clip, torch.tensor([0, 7]), GRID)
     assert (kept[:2, :3, :2] == 200).all() and (kept[2:, 3:, 2:] == 200).all()
     assert (kept == 200).sum() == 2 * 2 * 3 * 2
+    coloured = plots.keep_tubelets(clip[..., None].expand(*SIZE, 3).numpy(), torch.tensor([0, 7]), GRID)
+    assert torch.equal(coloured, kept[..., None].expand(*SIZE, 3))
+
+
+def test_a_tubelet_is_framed_and_nothing_else_is_changed():
+    clip = torch.full((4, 8, 6, 3), 9, dtype=torch.uint8)
+    framed = plots.frame_tubelet(clip, 6, GRID, colour=(1, 2, 3))  # time 1, row 1, column 0: 2 frames of 4 x 3 pixels
+    changed = (framed != clip).any(-1)
+    assert changed.sum() == 2 * (4 * 3 - 2 * 1) and changed[2:, 4:, :3].sum() == changed.sum()
+    assert not changed[2:, 5:7, 1].any(), "the values inside can still be read"
+    assert (framed[changed] == torch.tensor([1, 2, 3])).all()
+    assert (clip == 9).all(), "the clip that was given stays as it was"
 
 
 def test_the_gallery_covers_what_the_masks_hide():

@@ -45,7 +45,7 @@ from minijepa.plots.panels import curve_panels
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
 from minijepa.plots.tokens import number_table, patch_maps
-from minijepa.plots.tubes import keep_tubelets, over_pixels, tube_gallery
+from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
 from minijepa.plots.worlds import fork_landscapes
 
 __all__ = [
@@ -90,6 +90,7 @@ __all__ = [
     "heat",
     "tube_gallery",
     "keep_tubelets",
+    "frame_tubelet",
     "over_pixels",
     "time_and_operations",
     "stacked_fractions",

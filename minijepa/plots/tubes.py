@@ -20,10 +20,26 @@ def over_pixels(values, grid, size):
 
 
 def keep_tubelets(clip, index, grid, hidden=90):
-    """The clip with grey in place of all tubelets but some: uint8 [T, H, W] -> the same. index: tokens kept, [K]."""
-    n = grid[0] * grid[1] * grid[2]
-    keep = over_pixels(torch.zeros(n, dtype=torch.bool).index_fill(0, index, True), grid, clip.shape)
-    return torch.where(keep, clip, torch.full_like(clip, hidden))
+    """The clip with grey in place of all tubelets but some.
+
+    clip: uint8 [T, H, W] grey or [T, H, W, 3]. index: tokens kept, [K]. hidden: the grey, 0 to 255.
+    Returns a new tensor of the same shape.
+    """
+    clip, n = torch.as_tensor(clip), grid[0] * grid[1] * grid[2]
+    keep = over_pixels(torch.zeros(n, dtype=torch.bool).index_fill(0, index, True), grid, clip.shape[:3])
+    return torch.where(keep if clip.ndim == 3 else keep[..., None], clip, torch.full_like(clip, hidden))
+
+
+def frame_tubelet(clip, token, grid, colour=(255, 255, 255)):
+    """The clip with a frame, one pixel wide, just inside one tubelet. clip: uint8 [T, H, W, 3]. token: its index."""
+    clip, place = torch.as_tensor(clip).clone(), np.unravel_index(int(token), grid)
+    sides = [pixels // tokens for pixels, tokens in zip(clip.shape[:3], grid, strict=True)]
+    times, rows, columns = (slice(k * side, (k + 1) * side) for k, side in zip(place, sides, strict=True))
+    tubelet = clip[times, rows, columns]  # a view: writing to it draws
+    inside = tubelet[:, 1:-1, 1:-1].clone()
+    tubelet[:] = torch.tensor(colour, dtype=torch.uint8)
+    tubelet[:, 1:-1, 1:-1] = inside
+    return clip
 
 
 def tube_gallery(clip, masks, grid):
