@@ -22,6 +22,7 @@ TENSORS = set(
 NOT_TENSORS = {
     ("fit.py", "fit"): "`masks` is a function that draws them",
     ("batches.py", "Batches"): "`masks` is a function that draws them",
+    ("validate.py", "check_method"): "`masks` is a function that draws them",
     ("train.py", "steps_in"): "`masks` is a function that draws them",
     ("table.py", "probe_table"): "`train` is a data set",
 }

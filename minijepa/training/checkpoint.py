@@ -182,7 +182,7 @@ def fresh(path, name):
 
 
 def load_shards(folder, model, optimizers):
-    """Read what this process needs, whichever process wrote it."""
+    """Read what this process needs, whichever process wrote it. Raises ValueError for shards of an earlier version."""
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
 
