@@ -10,7 +10,7 @@ from minijepa.datasets import DataCorrupt, image_folder
 from minijepa.datasets.loader import LoaderData
 from minijepa.datasets.shapes import shapeworld
 from minijepa.training import recipe
-from minijepa.training.batches import BatchOrder
+from minijepa.training.batches import Batches
 from minijepa.training.distributed import Team
 from minijepa.training.fit import fit
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 def read(data, team=None, steps=range(3), batch=8, accumulate=1):
     """What a process of that team receives: a list of [B, 3, H, W]."""
-    requests = list(BatchOrder(len(data), batch, 0).requests(steps, accumulate, team or Team()))
+    requests = list(Batches(data, None, None, batch, accumulate, 0, team or Team(), "cpu").requests(steps))
     data.read_ahead(requests)
     return [data.batch(index) for _, index in requests]
 
