@@ -81,7 +81,7 @@ def test_few_images_and_the_usual_batch_get_a_remedy(tmp_path, capsys):
     folder = images(tmp_path / "images", count=12)
     assert train.main(["--data", str(folder), "--steps", "2", "--device", "cpu", "--out", str(tmp_path / "run")]) == 1
     error = capsys.readouterr().err
-    assert "batch_size 32 is more than the 10 images" in error and "--batch-size" in error
+    assert "batch_size 32 is more than the 10 examples" in error and "--batch-size" in error
 
 
 def test_the_classes_and_their_counts_are_printed(tmp_path, capsys):

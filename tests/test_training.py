@@ -431,7 +431,7 @@ def test_runs_outside_the_main_thread():
     [
         ({"steps": 0}, "steps.* 0 "),
         ({"batch_size": 0}, "batch_size.* 0"),
-        ({"batch_size": 21}, "21 .*20 images"),
+        ({"batch_size": 21}, "21 .*20 examples"),
         ({"accumulate": 0}, "accumulate.*4.* 0"),
         ({"accumulate": 3}, "accumulate.*4.* 3"),
         ({"precision": "float16"}, "'float32'.*'bfloat16'.*'float16'"),

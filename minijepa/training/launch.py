@@ -4,9 +4,6 @@ import os
 import subprocess
 import sys
 
-# --local-addr: by its own name a laptop that has left its network cannot find itself
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1")
-
 
 def launch(program, *arguments, processes=1, seconds=600):
     """Run a Python file, with torchrun if `processes` > 1, each process with one thread; return when all have ended.
@@ -14,8 +11,9 @@ def launch(program, *arguments, processes=1, seconds=600):
     program: path of the file. arguments: words for its command line. Raises RuntimeError with what the processes
     printed if one of them fails, or if they have not ended after `seconds`.
     """
-    several = (*TORCHRUN, f"--nproc-per-node={processes}") if processes > 1 else ()
-    command = [sys.executable, *several, str(program), *map(str, arguments)]
+    # --local-addr: by its own name a laptop that has left its network cannot find itself
+    torchrun = f"-m torch.distributed.run --standalone --local-addr=127.0.0.1 --nproc-per-node={processes}".split()
+    command = [sys.executable, *(torchrun if processes > 1 else ()), str(program), *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     if sys.platform == "win32":
         environment["USE_LIBUV"] = "0"  # PyTorch for Windows comes without it
