@@ -1,11 +1,13 @@
 """The relatives: losses against loops, hidden patches stay hidden, and `fit` trains each of them."""
 
+import inspect
 import math
+import re
 
 import pytest
 import torch
 
-from minijepa import ViT, fit, random_masks, shapeworld
+from minijepa import ViT, fit, moving_shapes, random_masks, shapeworld
 from minijepa.family import METHODS, Data2Vec, TwoViews, info_nce, lejepa_loss, two_views
 from minijepa.family.two_views import colours
 from minijepa.losses import sigreg, vicreg
@@ -140,3 +142,16 @@ def test_a_relative_has_the_four_names():
     for name, method in METHODS.items():
         assert isinstance(method.NAME, str) and callable(method.model) and isinstance(method.TRAINING, dict), name
         assert method.masks is None or callable(method.masks), name
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "ijepa"])
+def test_the_example_of_a_relative_runs(name):
+    """As it stands at the top of its file, with drawn images, fewer clips, one step and small batches."""
+    text = inspect.getdoc(METHODS[name])
+    lines = [line[4:] for line in text.splitlines() if re.match(r"    (model|clips|fit)\b", line)]
+    example = "\n".join(lines).replace("course_data()[0]", "shapeworld(16, seed=0)").replace("4_000", "16")
+    example, changed = re.subn(r"steps=\d+, \*\*(\w+\.TRAINING)", r"steps=1, **{**\1, 'batch_size': 16}", example)
+    assert changed == 1 and len(lines) in (2, 3)
+    space = {"ViT": ViT, "fit": fit, "shapeworld": shapeworld, "moving_shapes": moving_shapes, name: METHODS[name]}
+    exec(example, space)
+    assert not any(module.training for module in space["model"].modules())
