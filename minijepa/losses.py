@@ -75,8 +75,8 @@ def vicreg(z, other=None, weights=(25.0, 25.0, 1.0)):
 
     With `other` the loss of VICReg's released code, 25 mean (z - other)^2 + 25 (V(z) + V(other)) / 2 + C(z) + C(other);
     without it 25 V(z) + C(z), a regulariser for JEPA, where the prediction takes the place of the invariance.
-    z: [B, D], or [B, N, D] to regularise every position separately (pooling first would hide a positional collapse);
-    B >= 2.
+    z: [B, D], or [B, N, D] to regularise every position separately; B >= 2. Pooled features of contexts at different
+    positions differ even after a positional collapse, and hide it (measured in notebook 05).
     other: a second view, of the shape of z, or None.
     weights: of invariance, variance and covariance, as published.
     Returns a scalar >= 0. Raises ValueError for other shapes. Source: VICReg (arXiv:2105.04906, section 4).

@@ -782,7 +782,7 @@ NAMELESS = ["unshare", "--map-root-user", "--uts", "sh", "-c", 'hostname nowhere
 
 
 def test_a_machine_without_a_name_in_the_network_trains(tmp_path):
-    """A laptop that has left its network, on Linux: a name that leads nowhere. Without the flag this waits for ever."""
+    """A laptop that has left its network, on Linux: a name that leads nowhere. Without the flag this waits forever."""
     if not shutil.which("unshare") or subprocess.run([*NAMELESS, "true"], capture_output=True).returncode:
         pytest.skip("no other name can be tried out on this machine")
     program = (

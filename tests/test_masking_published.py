@@ -112,7 +112,7 @@ def test_where_it_would_hang_it_raises_with_the_numbers():
         else:
             assert h * w > 10 and targets.shape == (1, 4, h * w)
     assert abs(raised / 400 - 0.485) < 4.5 * math.sqrt(0.485 * 0.515 / 400)
-    with pytest.raises(ValueError, match="for ever.* 6x6 "):
+    with pytest.raises(ValueError, match="forever.* 6x6 "):
         block_masks(2, (6, 6), published=True, generator=seeded(0))
 
 

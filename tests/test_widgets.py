@@ -171,7 +171,7 @@ def test_the_same_settings_show_the_same_masks(data):
 
 def test_where_the_released_sampler_would_hang_a_message_says_so(data):
     explorer = MaskExplorer(data.images[:2], published=True)
-    assert "loop for ever" in sentence_in(explorer)
+    assert "loop forever" in sentence_in(explorer)
     explorer.controls["scale"].value = 0.3
     assert "loop" not in sentence_in(explorer) and "context encoder sees" in sentence_in(explorer)
 

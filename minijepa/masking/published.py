@@ -40,7 +40,7 @@ def published_block_masks(
     for name, (h, w) in (("target", size), ("context", context_size)):
         if h * w <= min_keep:
             raise ValueError(
-                f"the published sampler would loop for ever: a {name} block of {h}x{w} = {h * w} patches was drawn on "
+                f"the published sampler would loop forever: a {name} block of {h}x{w} = {h * w} patches was drawn on "
                 f"a {grid[0]}x{grid[1]} grid and more than min_keep = {min_keep} are required. "
                 f"Use a larger grid, a smaller min_keep, or published=False"
             )
@@ -116,7 +116,7 @@ def published_tube_masks(batch, grid, n_blocks, scale, aspect, generator=None):
                 break
         else:
             raise ValueError(
-                f"the published sampler would loop for ever: {n_blocks} blocks of {times}x{h}x{w} tubelets cover the "
+                f"the published sampler would loop forever: {n_blocks} blocks of {times}x{h}x{w} tubelets cover the "
                 f"whole {times}x{rows}x{columns} grid. Use a larger grid, a smaller scale, or published=False"
             )
         contexts.append((~hidden).flatten().nonzero()[:, 0].tolist())
