@@ -1,7 +1,9 @@
-"""What several test files need: a seeded generator, and the programs of tools/, which is no package."""
+"""What several test files need: a seeded generator, the programs of tools/, and modules with a planted bug."""
 
 import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -20,3 +22,18 @@ def load_tool(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def planted(module, old, new):
+    """A copy of a module in whose text `old` is replaced by `new`, a bug: what a test must catch.
+
+    old must stand there exactly once, so that a later edit cannot turn the bug into no change at all.
+    The module itself, and all that others have imported from it, stay as they are.
+    """
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    assert source.count(old) == 1, f"{module.__name__} has {old!r} {source.count(old)} times, expected once"
+    copy = ModuleType(f"{module.__name__}_planted")
+    copy.__dict__.update(__file__=module.__file__, __package__=module.__package__)
+    sys.modules[copy.__name__] = copy  # dataclasses look their module up
+    exec(compile(source.replace(old, new), module.__file__, "exec"), copy.__dict__)
+    return copy
