@@ -264,10 +264,10 @@ def test_contributing_shows_a_method_that_trains(tmp_path):
     family = tmp_path / "minijepa" / "family"
     (family / "mean_colours.py").write_text(example, encoding="utf-8")
     listed = (family / "__init__.py").read_text(encoding="utf-8")
-    listed = listed.replace("import data2vec, lejepa, mae,", "import data2vec, lejepa, mae, mean_colours,")
-    (family / "__init__.py").write_text(
-        listed.replace('"mae": mae,', '"mae": mae, "mean": mean_colours,'), encoding="utf-8"
+    listed = "from minijepa.family import mean_colours\n" + listed.replace(
+        '"mae": mae,', '"mae": mae, "mean": mean_colours,'
     )
+    (family / "__init__.py").write_text(listed, encoding="utf-8")
     program = (
         "import torch; from minijepa import ViT, fit, shapeworld; from minijepa.family import METHODS\n"
         "method = METHODS['mean']; model = method.model(ViT(32, 4, dim=24, depth=2, heads=3))\n"

@@ -2,10 +2,11 @@
 
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. The others need more than images: SALT a
+trained target encoder.
 """
 
-from minijepa.family import data2vec, lejepa, mae, simclr, vicreg, vjepa
+from minijepa.family import bootleg, data2vec, data2vec2, lejepa, mae, salt, simclr, vicreg, vjepa
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
@@ -17,6 +18,8 @@ METHODS = {
     "ijepa": recipe,
     "mae": mae,
     "data2vec": data2vec,
+    "data2vec2": data2vec2,
+    "bootleg": bootleg,
     "simclr": simclr,
     "vicreg": vicreg,
     "lejepa": lejepa,
@@ -29,6 +32,9 @@ __all__ = [
     "PixelTeacher",
     "data2vec",
     "Data2Vec",
+    "data2vec2",
+    "bootleg",
+    "salt",
     "TwoViews",
     "two_views",
     "colours",

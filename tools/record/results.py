@@ -29,6 +29,7 @@ from tables import ABLATIONS, BUDGETS, TABLES, make
 
 from minijepa import ViT, fit, plots
 from minijepa.datasets import cifar10
+from minijepa.family import salt
 from minijepa.machine.hardware import hardware
 from minijepa.plots.recorded import ablations, choices, curves, dots, summary
 from minijepa.probes import KNNDuring, fine_tune
@@ -58,7 +59,8 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     heldout = cifar10("heldout") if heldout is None else heldout
     changes = dict(table["arms"][arm])
     own = changes.pop("steps", table["steps"])  # the relatives get the same time, not the same number of steps
-    steps = steps or own
+    first = changes.pop("teacher_steps", None)  # SALT's target encoder is trained first
+    first, steps = first and (steps or first), steps or own
     model, masks, settings = make(seed, **changes)
     untrained = copy.deepcopy(encoder_of(model))
     chosen = train.subset(slice(len(train) - 3000, len(train)))  # for the curve: training images, never held-out ones
@@ -68,6 +70,8 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     )
     at_start = during.score(untrained)
     start, start_cpu = time.perf_counter(), time.process_time()
+    if first:
+        model = make(seed, **changes, teacher=frozen_teacher(train, first, seed))[0]
     if isinstance(model, ViT):  # supervised training
         trained, history = supervised(model, train, heldout, steps, seed, during, settings)
     else:
@@ -85,7 +89,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     if baselines is None:
         baselines = probe_table({"untrained": untrained}, labelled, heldout)
     judged = probe_table({"arm": trained}, labelled, heldout, raw=False)
-    validation = validate(trained, train, labels) if name in ABLATIONS else {}
+    validation = validate(trained, train, labels) if name in (*ABLATIONS, "family", "trials") else {}
     last = history.rows[-1]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     return {
@@ -93,9 +97,10 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
         "seed": seed,
         "command": f'python tools/record/results.py run {name} --arm "{arm}" --seed {seed}',
         "steps": steps,
-        "images": steps * settings["batch_size"],
+        "images": (steps + (first or 0)) * settings["batch_size"],
         "precision": "bfloat16",
         "settings": {"dim": trained.dim, "depth": len(trained.blocks), "weight": getattr(model, "weight", 0.0)}
+        | ({"teacher_steps": first} if first else {})
         | {key: value for key, value in settings.items() if not callable(value)},
         "labels": labels,
         "minutes": round(minutes, 2),
@@ -115,6 +120,14 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
         "knn_curve": [[0, round(at_start, 3)]]
         + [[step, round(value, 3)] for step, value in zip(*history.curve("knn"), strict=True)],
     }
+
+
+def frozen_teacher(train, steps, seed):
+    """Stage 1 of SALT, from other initial weights than stage 2: the trained encoder."""
+    torch.manual_seed(1000 + seed)
+    pixels = salt.pixel_model(ViT.nano(img_size=32, patch_size=4))
+    fit(pixels, train, salt.masks, **salt.TRAINING, steps=steps, seed=seed, precision="bfloat16", label="stage 1")
+    return pixels.encoder
 
 
 def validate(encoder, train, labels):
@@ -197,7 +210,7 @@ def recorded_twin(changes, steps, labels, seed):
 
 def run(name, arm=None, seed=None):
     """Run a table; without an arm or a seed, all of its rows that are not recorded yet."""
-    for s in SEEDS if seed is None else (seed,):
+    for s in TABLES[name].get("seeds", SEEDS) if seed is None else (seed,):
         for a in TABLES[name]["arms"] if arm is None else (arm,):
             known = {(row["arm"], row["seed"]) for row in read(name)["rows"]}
             if (a, s) in known and (arm is None or seed is None):
@@ -209,6 +222,7 @@ def run(name, arm=None, seed=None):
             if twin and arm is None:  # the same run is recorded in another table
                 write(name, [*read(name)["rows"], {**twin, "arm": a}])
                 continue
+            changes.pop("teacher_steps", None)
             encoder = encoder_of(make(s, **changes)[0])
             baselines = known_baselines(s, labels, encoder.dim, len(encoder.blocks))
             row = run_row(name, a, s, baselines, keep=ROOT / "runs" / "recorded")

@@ -24,7 +24,7 @@ from minijepa import (
     smooth_l1,
     variance_covariance,
 )
-from minijepa.family import data2vec, lejepa, mae, simclr, vicreg
+from minijepa.family import bootleg, data2vec, data2vec2, lejepa, mae, salt, simclr, vicreg
 from minijepa.training import recipe
 
 # --- what an arm may change ---
@@ -75,17 +75,19 @@ def make(seed, **changes):
     return relative(seed, **changes) if "method" in changes else variant(seed, **changes)
 
 
-def relative(seed, method, **training):
+def relative(seed, method, model=None, masks=None, teacher=None, **training):
     """As `make`, for a file of the family; method None is supervised training, where the model is the encoder alone.
 
-    Batch and optimiser of each were chosen among two to five settings on training images, as the recipe's were among
-    many more: that favours the recipe. `peers_time.py` times a step of each; the table's steps take about equally long.
+    model: keyword arguments for `method.model`; masks: for `method.masks`; what is not given is the method's own.
+    teacher: a trained encoder, for SALT.
     """
     torch.manual_seed(seed)
     encoder = ViT.nano(img_size=32, patch_size=4)
     if method is None:
         return encoder, None, training
-    return method.model(encoder), method.masks, {**method.TRAINING, **training}
+    others = (teacher or ViT.nano(img_size=32, patch_size=4),) if method is salt else ()
+    draw = partial(method.masks, **masks) if masks else method.masks
+    return method.model(encoder, *others, **(model or {})), draw, {**method.TRAINING, **training}
 
 
 def variant(
@@ -114,6 +116,30 @@ def variant(
 
 ADAMW = dict(optimizer="adamw", lr=2e-3, weight_decay=(0.05, 0.05))
 LONGER = {"size": "micro", **recipe.LONGER}
+# `peers_time.py` times a step of each; these numbers of steps take as long as 1,000 of the recipe
+FAMILY = {
+    "I-JEPA (recipe)": {},
+    "I-JEPA, no regulariser": dict(weight=0.0),
+    "MAE": dict(method=mae, steps=1450),
+    "data2vec": dict(method=data2vec, steps=825),
+    "data2vec 2.0": dict(method=data2vec2, steps=850),
+    "Bootleg": dict(method=bootleg, steps=950),
+    "SALT": dict(method=salt, teacher_steps=620, steps=490),
+    "SimCLR": dict(method=simclr, steps=85),
+    "VICReg": dict(method=vicreg, steps=175),
+    "LeJEPA": dict(method=lejepa, steps=345),
+    "supervised": dict(method=None, steps=1395, batch_size=32, lr=2e-3, augment=crop_flip),
+}
+# one seed each; chosen by the validation images alone
+TRIALS = {
+    "Bootleg, weight .03": dict(method=bootleg, steps=950),
+    "Bootleg, weight 0": dict(method=bootleg, steps=950, model={"weight": 0.0}),
+    "data2vec 2.0, 4 masks": dict(method=data2vec2, steps=850),
+    "data2vec 2.0, 4 masks, weight 0": dict(method=data2vec2, steps=850, model={"weight": 0.0}),
+    "data2vec 2.0, 8 masks, batch 8": dict(method=data2vec2, steps=850, masks={"count": 8}, batch_size=8),
+    "SALT, half of the time each": dict(method=salt, teacher_steps=620, steps=490),
+    "SALT, a quarter for the teacher": dict(method=salt, teacher_steps=310, steps=730),
+}
 TABLES = {
     "parts": {
         "question": "Which part of the recipe does the work?",
@@ -166,6 +192,17 @@ TABLES = {
             "LeJEPA, two views": dict(method=lejepa, steps=690),
             "supervised": dict(method=None, steps=2790, batch_size=32, lr=2e-3, augment=crop_flip),
         },
+    },
+    "family": {
+        "question": "Which relative learns most in the time of 1,000 steps?",
+        "steps": 1000,
+        "arms": FAMILY,
+    },
+    "trials": {
+        "question": "Which settings were tried for each relative?",
+        "steps": 1000,
+        "seeds": (0,),
+        "arms": TRIALS,
     },
     "target_scale": {
         "question": "How large should the target block be?",
@@ -277,4 +314,6 @@ TABLES = {
     },
 }
 BUDGETS = ("two_minutes", "ten_minutes_nano", "ten_minutes")
-ABLATIONS = tuple(name for name, table in TABLES.items() if table["steps"] == 1000)  # one change each, equal steps
+ABLATIONS = tuple(  # one change each, equal steps
+    name for name, table in TABLES.items() if table["steps"] == 1000 and name not in ("family", "trials")
+)
