@@ -184,9 +184,7 @@ BUGS = {
     "SALT: its frozen encoder is kept": (
         salt, "self.frozen = copy", "self.encoder = self.frozen = copy", check_salt
     ),
-    "SALT: stage 1 on representations": (
-        salt, "PixelTeacher(encoder)", "FrozenTeacher(encoder); pixels.dim = encoder.dim", check_salt
-    ),
+    "SALT: another distance on pixels": (salt, "out_dim=pixels.dim), pixels, l2)", "out_dim=pixels.dim), pixels)", check_salt),
 }  # fmt: skip
 
 
