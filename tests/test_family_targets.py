@@ -184,7 +184,9 @@ BUGS = {
     "SALT: its frozen encoder is kept": (
         salt, "self.frozen = copy", "self.encoder = self.frozen = copy", check_salt
     ),
-    "SALT: another distance on pixels": (salt, "out_dim=pixels.dim), pixels, l2)", "out_dim=pixels.dim), pixels)", check_salt),
+    "SALT: another distance on pixels": (
+        salt, "out_dim=pixels.dim), pixels, l2)", "out_dim=pixels.dim), pixels)", check_salt
+    ),
 }  # fmt: skip
 
 
