@@ -89,7 +89,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     if baselines is None:
         baselines = probe_table({"untrained": untrained}, labelled, heldout)
     judged = probe_table({"arm": trained}, labelled, heldout, raw=False)
-    validation = validate(trained, train, labels) if name in (*ABLATIONS, "family", "trials") else {}
+    validation = validate(trained, train, labels) if name in (*ABLATIONS, "trials") else {}
     last = history.rows[-1]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     return {
