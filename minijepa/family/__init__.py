@@ -5,7 +5,8 @@ settings for `fit`. One that learns from clips also has `TUBELET`, and its `mask
 that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe.
 """
 
-from minijepa.family import data2vec, lejepa, mae, simclr, vicreg, vjepa
+from minijepa.family import cjepa, data2vec, lejepa, mae, simclr, vicreg, vjepa
+from minijepa.family.cjepa import CJEPA, cjepa_regulariser
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
@@ -17,6 +18,7 @@ METHODS = {
     "ijepa": recipe,
     "mae": mae,
     "data2vec": data2vec,
+    "cjepa": cjepa,
     "simclr": simclr,
     "vicreg": vicreg,
     "lejepa": lejepa,
@@ -29,6 +31,9 @@ __all__ = [
     "PixelTeacher",
     "data2vec",
     "Data2Vec",
+    "cjepa",
+    "CJEPA",
+    "cjepa_regulariser",
     "TwoViews",
     "two_views",
     "colours",
