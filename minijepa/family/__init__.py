@@ -6,7 +6,8 @@ that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. The
 trained target encoder.
 """
 
-from minijepa.family import bootleg, data2vec, data2vec2, lejepa, mae, salt, simclr, vicreg, vjepa
+from minijepa.family import bootleg, cjepa, data2vec, data2vec2, lejepa, mae, salt, simclr, vicreg, vjepa
+from minijepa.family.cjepa import CJEPA, cjepa_regulariser
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
@@ -20,6 +21,7 @@ METHODS = {
     "data2vec": data2vec,
     "data2vec2": data2vec2,
     "bootleg": bootleg,
+    "cjepa": cjepa,
     "simclr": simclr,
     "vicreg": vicreg,
     "lejepa": lejepa,
@@ -35,6 +37,9 @@ __all__ = [
     "data2vec2",
     "bootleg",
     "salt",
+    "cjepa",
+    "CJEPA",
+    "cjepa_regulariser",
     "TwoViews",
     "two_views",
     "colours",
