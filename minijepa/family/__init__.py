@@ -5,12 +5,14 @@ settings for `fit`. One that learns from clips also has `TUBELET`, and its `mask
 that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe.
 """
 
-from minijepa.family import data2vec, lejepa, mae, simclr, vicreg, vjepa
+from minijepa.family import data2vec, dmt_jepa, lejepa, mae, simclr, vicreg, vjepa, vjepa21
 from minijepa.family.data2vec import Data2Vec
+from minijepa.family.dmt_jepa import DMTJEPA, neighbourhood
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
 from minijepa.family.simclr import info_nce
 from minijepa.family.two_views import TwoViews, colours, two_views
+from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
 from minijepa.training import recipe
 
 METHODS = {
@@ -21,6 +23,8 @@ METHODS = {
     "vicreg": vicreg,
     "lejepa": lejepa,
     "vjepa": vjepa,
+    "dmt_jepa": dmt_jepa,
+    "vjepa21": vjepa21,
 }
 
 __all__ = [
@@ -38,4 +42,11 @@ __all__ = [
     "lejepa",
     "lejepa_loss",
     "vjepa",
+    "dmt_jepa",
+    "DMTJEPA",
+    "neighbourhood",
+    "vjepa21",
+    "DenseJEPA",
+    "distance_weights",
+    "warmed_up",
 ]
