@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import planted, seeded
+
 from minijepa import Masks, MaskSets, ViT, block_masks, fit, moving_shapes, recipe, shapeworld, tube_masks
 from minijepa.family import dmt_jepa, vjepa21
 from minijepa.family.vjepa21 import distance_weights, warmed_up
