@@ -41,6 +41,11 @@ class Predictor(nn.Module):
         its own, so what is predicted for one does not depend on which others were asked for; all B x M sequences go
         through in one pass.
         """
+        x = self.states(context, masks, token)[:, -masks.targets.shape[-1] :]  # [B * M, K_t, width]
+        return rearrange(self.proj(x), "(b m) k d -> b m k d", b=len(context))  # [B, M, K_t, out_dim]
+
+    def states(self, context, masks, token=0):
+        """The last layer at context and targets, normalised: [B * M, K_c + K_t, width]. Arguments as in `forward`."""
         b, m, k = masks.targets.shape
         seen = self.embed(context)  # [B, K_c, width]
         asked = self.mask_tokens[token].expand(b, m, k, -1)  # [B, M, K_t, width]
@@ -51,8 +56,7 @@ class Predictor(nn.Module):
             rope = self.rope[:, sequences(masks.context, masks.targets)].unsqueeze(2)
         for block in self.blocks:
             x = block(x, rope)  # [B * M, K_c + K_t, width]
-        x = self.proj(self.norm(x[:, -k:]))  # [B * M, K_t, out_dim]
-        return rearrange(x, "(b m) k d -> b m k d", b=b)
+        return self.norm(x)
 
 
 def sequences(seen, asked):

@@ -6,13 +6,28 @@ that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. The
 trained target encoder.
 """
 
-from minijepa.family import bootleg, cjepa, data2vec, data2vec2, lejepa, mae, salt, simclr, vicreg, vjepa
+from minijepa.family import (
+    bootleg,
+    cjepa,
+    data2vec,
+    data2vec2,
+    dmt_jepa,
+    lejepa,
+    mae,
+    salt,
+    simclr,
+    vicreg,
+    vjepa,
+    vjepa21,
+)
 from minijepa.family.cjepa import CJEPA, cjepa_regulariser
 from minijepa.family.data2vec import Data2Vec
+from minijepa.family.dmt_jepa import DMTJEPA, neighbourhood
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
 from minijepa.family.simclr import info_nce
 from minijepa.family.two_views import TwoViews, colours, two_views
+from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
 from minijepa.training import recipe
 
 METHODS = {
@@ -26,6 +41,8 @@ METHODS = {
     "vicreg": vicreg,
     "lejepa": lejepa,
     "vjepa": vjepa,
+    "dmt_jepa": dmt_jepa,
+    "vjepa21": vjepa21,
 }
 
 __all__ = [
@@ -49,4 +66,11 @@ __all__ = [
     "lejepa",
     "lejepa_loss",
     "vjepa",
+    "dmt_jepa",
+    "DMTJEPA",
+    "neighbourhood",
+    "vjepa21",
+    "DenseJEPA",
+    "distance_weights",
+    "warmed_up",
 ]
