@@ -92,9 +92,9 @@ class CJEPA(JEPA):
         return output
 
 
-def model(encoder):
-    """I-JEPA with a small predictor and VICReg's three terms. encoder: a ViT."""
-    return CJEPA(encoder, Predictor(encoder.dim, encoder.grid, width=48, depth=2, heads=3))
+def model(encoder, beta=0.001):
+    """I-JEPA with a small predictor and VICReg's three terms. encoder: a ViT; beta: the weight of the three."""
+    return CJEPA(encoder, Predictor(encoder.dim, encoder.grid, width=48, depth=2, heads=3), beta=beta)
 
 
 def shared(draw):

@@ -24,7 +24,7 @@ from minijepa import (
     smooth_l1,
     variance_covariance,
 )
-from minijepa.family import bootleg, data2vec, data2vec2, lejepa, mae, salt, simclr, vicreg
+from minijepa.family import bootleg, cjepa, data2vec, data2vec2, dmt_jepa, lejepa, mae, salt, simclr, vicreg, vjepa21
 from minijepa.training import recipe
 
 # --- what an arm may change ---
@@ -120,6 +120,9 @@ LONGER = {"size": "micro", **recipe.LONGER}
 FAMILY = {
     "I-JEPA (recipe)": {},
     "I-JEPA, no regulariser": dict(weight=0.0),
+    "C-JEPA": dict(method=cjepa, steps=445),
+    "DMT-JEPA": dict(method=dmt_jepa, steps=415),
+    "V-JEPA 2.1": dict(method=vjepa21, steps=450),
     "Bootleg": dict(method=bootleg, steps=475),
     "data2vec": dict(method=data2vec, steps=410),
     "data2vec 2.0": dict(method=data2vec2, steps=425),
@@ -131,6 +134,12 @@ FAMILY = {
 }
 # one seed each; chosen by the validation images alone
 TRIALS = {
+    "C-JEPA": FAMILY["C-JEPA"],
+    "C-JEPA, beta .01": {**FAMILY["C-JEPA"], "model": {"beta": 0.01}},
+    "DMT-JEPA": FAMILY["DMT-JEPA"],
+    "DMT-JEPA, momentum from .97": {**FAMILY["DMT-JEPA"], "momentum": (0.97, 1.0)},
+    "V-JEPA 2.1": FAMILY["V-JEPA 2.1"],
+    "V-JEPA 2.1, lambda .1": {**FAMILY["V-JEPA 2.1"], "model": {"strength": 0.1}},
     "Bootleg": FAMILY["Bootleg"],
     "Bootleg, weight 0": {**FAMILY["Bootleg"], "model": {"weight": 0.0}},
     "data2vec 2.0": FAMILY["data2vec 2.0"],
