@@ -2,13 +2,17 @@
 
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. CLIP learns from images with captions and
+is not among them.
 """
 
-from minijepa.family import data2vec, lejepa, mae, simclr, vicreg, vjepa
+from minijepa.family import byol, clip, data2vec, lejepa, mae, moco, simclr, vicreg, vjepa
+from minijepa.family.byol import BYOL, byol_loss
+from minijepa.family.clip import CLIP, clip_loss
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
+from minijepa.family.moco import MoCo, moco_loss
 from minijepa.family.simclr import info_nce
 from minijepa.family.two_views import TwoViews, colours, two_views
 from minijepa.training import recipe
@@ -18,6 +22,8 @@ METHODS = {
     "mae": mae,
     "data2vec": data2vec,
     "simclr": simclr,
+    "moco": moco,
+    "byol": byol,
     "vicreg": vicreg,
     "lejepa": lejepa,
     "vjepa": vjepa,
@@ -34,6 +40,15 @@ __all__ = [
     "colours",
     "simclr",
     "info_nce",
+    "moco",
+    "MoCo",
+    "moco_loss",
+    "byol",
+    "BYOL",
+    "byol_loss",
+    "clip",
+    "CLIP",
+    "clip_loss",
     "vicreg",
     "lejepa",
     "lejepa_loss",
