@@ -48,15 +48,15 @@ class EMATeacher(nn.Module):
 
 
 @torch.no_grad()
-def follow(target, online, momentum):
+def follow(slow, trained, momentum):
     """xi <- momentum * xi + (1 - momentum) * theta for all parameters of two modules of one form, in one call.
 
-    target: the module that moves, xi; online: the trained one, theta. momentum: tau in [0, 1]; 0 copies, 1 does
+    slow: the module that moves, xi; trained: theta. momentum: tau in [0, 1]; 0 copies, 1 does
     nothing. Raises ValueError outside.
     """
     if not 0 <= momentum <= 1:
         raise ValueError(f"EMA momentum must lie in [0, 1], got {momentum}")
-    torch._foreach_lerp_(tensors_of(target), tensors_of(online), 1 - momentum)
+    torch._foreach_lerp_(tensors_of(slow), tensors_of(trained), 1 - momentum)
 
 
 def tensors_of(module):

@@ -72,6 +72,6 @@ def draw(n, generator):
 
 
 def on_circle(hue):
-    """Hues in radians [n] -> unit vectors [n, 3] at right angles to the grey axis (1, 1, 1); red is 0, green 2 pi / 3."""
+    """Hues in radians [n] -> unit vectors [n, 3] at right angles to the grey axis; red is 0, green 2 pi / 3."""
     channel = torch.arange(3) * (2 * math.pi / 3)  # of red, green and blue
     return math.sqrt(2 / 3) * (hue[:, None] - channel).cos()
