@@ -40,13 +40,23 @@ class EMATeacher(nn.Module):
 
     @torch.no_grad()
     def update(self, encoder, momentum):
-        """xi <- momentum * xi + (1 - momentum) * theta, all tensors in one call.
+        """xi <- momentum * xi + (1 - momentum) * theta.
 
         momentum: tau in [0, 1]. Raises ValueError outside.
         """
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"EMA momentum must lie in [0, 1], got {momentum}")
-        torch._foreach_lerp_(tensors_of(self.encoder), tensors_of(encoder), 1 - momentum)
+        follow(self.encoder, encoder, momentum)
+
+
+@torch.no_grad()
+def follow(slow, trained, momentum):
+    """xi <- momentum * xi + (1 - momentum) * theta for all parameters of two modules of one form, in one call.
+
+    slow: the module that moves, xi; trained: theta. momentum: tau in [0, 1]; 0 copies, 1 does
+    nothing. Raises ValueError outside.
+    """
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"EMA momentum must lie in [0, 1], got {momentum}")
+    torch._foreach_lerp_(tensors_of(slow), tensors_of(trained), 1 - momentum)
 
 
 def tensors_of(module):

@@ -5,6 +5,7 @@ Everything here ends in an `ImageData` or a `ClipData`: one uint8 tensor, its la
 """
 
 from minijepa.datasets.augment import crop_flip
+from minijepa.datasets.captions import VOCABULARY, CaptionedImages, captioned, describe, to_tokens, to_words
 from minijepa.datasets.cifar import cifar10, find_cifar10
 from minijepa.datasets.clips import ClipData, shuffle_frames
 from minijepa.datasets.course import course_data, load
@@ -14,6 +15,7 @@ from minijepa.datasets.load_clips import load_clips
 from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
 from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
 from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
+from minijepa.datasets.shapes.single import single_shapes
 from minijepa.datasets.video_folder import video_folder
 
 __all__ = [
@@ -31,6 +33,13 @@ __all__ = [
     "SHAPES",
     "shape_scenes",
     "SceneData",
+    "single_shapes",
+    "captioned",
+    "CaptionedImages",
+    "VOCABULARY",
+    "describe",
+    "to_tokens",
+    "to_words",
     "image_folder",
     "ClipData",
     "shuffle_frames",

@@ -6,25 +6,19 @@ that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. The
 trained target encoder.
 """
 
-from minijepa.family import (
-    bootleg,
-    cjepa,
-    data2vec,
-    data2vec2,
-    dmt_jepa,
-    lejepa,
-    mae,
-    salt,
-    simclr,
-    vicreg,
-    vjepa,
-    vjepa21,
-)
+from minijepa.family import bootleg, byol, cjepa, clip, data2vec, data2vec2, dmt_jepa, lejepa, mae, moco, salt, simclr, vicreg, vjepa, vjepa21
 from minijepa.family.cjepa import CJEPA, cjepa_regulariser
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. CLIP learns from images with captions and
+is not among them.
+"""
+
+from minijepa.family.byol import BYOL, byol_loss
+from minijepa.family.clip import CLIP, clip_loss
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.dmt_jepa import DMTJEPA, neighbourhood
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
+from minijepa.family.moco import MoCo, moco_loss
 from minijepa.family.simclr import info_nce
 from minijepa.family.two_views import TwoViews, colours, two_views
 from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
@@ -38,6 +32,8 @@ METHODS = {
     "bootleg": bootleg,
     "cjepa": cjepa,
     "simclr": simclr,
+    "moco": moco,
+    "byol": byol,
     "vicreg": vicreg,
     "lejepa": lejepa,
     "vjepa": vjepa,
@@ -62,6 +58,15 @@ __all__ = [
     "colours",
     "simclr",
     "info_nce",
+    "moco",
+    "MoCo",
+    "moco_loss",
+    "byol",
+    "BYOL",
+    "byol_loss",
+    "clip",
+    "CLIP",
+    "clip_loss",
     "vicreg",
     "lejepa",
     "lejepa_loss",

@@ -5,7 +5,8 @@
     loss = agreement of z_1 and z_2, and what keeps the z of different images apart
 
 What a distortion changes is what the encoder learns to ignore: here the knowledge is in `two_views`, not in a mask.
-Replaced: masks and predictor go, and the loss decides the name: simclr.py, vicreg.py, lejepa.py.
+Replaced: masks and predictor go, and the loss decides the name: simclr.py, vicreg.py, lejepa.py. With a second,
+slow branch: moco.py, byol.py.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from minijepa.vit import init_weights, pool
 
 @dataclass
 class TwoViewsOutput:
-    """What one step made. loss: scalar; tokens: of both views, [2 B, N, D]."""
+    """What one step made. loss: scalar; tokens: of the trained encoder, [2 B, N, D] for both views."""
 
     loss: torch.Tensor
     tokens: torch.Tensor
@@ -33,34 +34,53 @@ class TwoViewsOutput:
         return {"position_std": position_std(tokens), "content_share": content_share(tokens)}
 
 
-class TwoViews(nn.Module):
-    """An encoder, a projector and a loss on two views. There is no target encoder: one encoder sees both views.
+class Branch(nn.Module):
+    """From views to vectors: encoder, mean over tokens, projector. SimCLR has one branch, MoCo and BYOL have two.
 
-    encoder: a ViT. loss: a function (z_1, z_2) of two [B, width] tensors. width: of the projector, which is thrown
-    away after training; hidden: of its middle layer. On several processes projector and loss see the whole batch.
+    encoder: a ViT. width: of the projector, which is thrown away after training; hidden: of its middle layer.
+    norm: a BatchNorm in the projector. On several processes the projector sees the whole batch.
+    """
+
+    def __init__(self, encoder, width=128, hidden=512, norm=True):
+        super().__init__()
+        self.encoder = encoder
+        self.projector = mlp(encoder.dim, hidden, width, norm)
+
+    def embed(self, x, views=2):
+        """x: [V B, C, H, W], V views of B images, all first views first -> tokens [V B, N, D], z [V B, width]."""
+        tokens = self.encoder(x)  # [V B, N, D]
+        pooled = [whole_batch(view, self.training) for view in pool(tokens).chunk(views)]  # V of [B, D]
+        return tokens, self.projector(torch.cat(pooled))
+
+
+class TwoViews(Branch):
+    """A branch and a loss on two views. There is no target encoder: one encoder sees both views.
+
+    loss: a function (z_1, z_2) of two [B, width] tensors; on several processes it sees the whole batch. encoder, width
+    and hidden: as in `Branch`.
     """
 
     compares_examples = True  # so `fit` refuses to cut its batches into microbatches
 
     def __init__(self, encoder, loss, width=128, hidden=512):
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder, width, hidden)
         self.loss = loss
-        self.projector = nn.Sequential(
-            nn.Linear(encoder.dim, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, width)
-        ).apply(init_weights)
 
     def forward(self, x):
         """x: [2 B, C, H, W], the first views of B images and then their second ones, as `two_views` makes them."""
-        tokens = self.encoder(x)  # [2 B, N, D]
-        views = [whole_batch(view, self.training) for view in pool(tokens).chunk(2)]  # [B, D] each
-        first, second = self.projector(torch.cat(views)).float().chunk(2)  # [B, width] each
-        return TwoViewsOutput(self.loss(first, second), tokens)
+        tokens, z = self.embed(x)  # [2 B, N, D], [2 B, width]
+        return TwoViewsOutput(self.loss(*z.float().chunk(2)), tokens)
 
     @property
     def target_encoder(self):
         """The encoder to keep: the only one."""
         return self.encoder
+
+
+def mlp(dim, hidden, width, norm=True):
+    """Linear, BatchNorm (if norm), GELU, Linear: dim -> hidden -> width, the head of many methods with two views."""
+    norms = [nn.BatchNorm1d(hidden)] if norm else []
+    return nn.Sequential(nn.Linear(dim, hidden), *norms, nn.GELU(), nn.Linear(hidden, width)).apply(init_weights)
 
 
 def two_views(x, generator=None, scale=(0.2, 1.0), rows_of=None):
