@@ -2,17 +2,29 @@
 
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. The others need more than images: SALT a
-trained target encoder.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two others need more than images: SALT
+a trained target encoder, CLIP captions.
 """
 
-from minijepa.family import bootleg, byol, cjepa, clip, data2vec, data2vec2, dmt_jepa, lejepa, mae, moco, salt, simclr, vicreg, vjepa, vjepa21
-from minijepa.family.cjepa import CJEPA, cjepa_regulariser
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. CLIP learns from images with captions and
-is not among them.
-"""
-
+from minijepa.family import (
+    bootleg,
+    byol,
+    cjepa,
+    clip,
+    data2vec,
+    data2vec2,
+    dmt_jepa,
+    lejepa,
+    mae,
+    moco,
+    salt,
+    simclr,
+    vicreg,
+    vjepa,
+    vjepa21,
+)
 from minijepa.family.byol import BYOL, byol_loss
+from minijepa.family.cjepa import CJEPA, cjepa_regulariser
 from minijepa.family.clip import CLIP, clip_loss
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.dmt_jepa import DMTJEPA, neighbourhood
