@@ -24,7 +24,21 @@ from minijepa import (
     smooth_l1,
     variance_covariance,
 )
-from minijepa.family import bootleg, cjepa, data2vec, data2vec2, dmt_jepa, lejepa, mae, salt, simclr, vicreg, vjepa21
+from minijepa.family import (
+    bootleg,
+    byol,
+    cjepa,
+    data2vec,
+    data2vec2,
+    dmt_jepa,
+    lejepa,
+    mae,
+    moco,
+    salt,
+    simclr,
+    vicreg,
+    vjepa21,
+)  # fmt: skip
 from minijepa.training import recipe
 
 # --- what an arm may change ---
@@ -129,11 +143,17 @@ FAMILY = {
     "SALT": dict(method=salt, teacher_steps=310, steps=245),
     "MAE": dict(method=mae, steps=725),
     "SimCLR": dict(method=simclr, steps=45),
+    "MoCo": dict(method=moco, steps=145),
+    "BYOL": dict(method=byol, steps=80),
     "VICReg": dict(method=vicreg, steps=88),
     "LeJEPA": dict(method=lejepa, steps=172),
 }
 # one seed each; chosen by the validation images alone
 TRIALS = {
+    "MoCo": FAMILY["MoCo"],
+    "MoCo, batch 64": {**FAMILY["MoCo"], "steps": 290, "batch_size": 64},
+    "BYOL": FAMILY["BYOL"],
+    "BYOL, batch 64, momentum from .9": {**FAMILY["BYOL"], "steps": 160, "batch_size": 64, "momentum": (0.9, 1.0)},
     "C-JEPA": FAMILY["C-JEPA"],
     "C-JEPA, beta .01": {**FAMILY["C-JEPA"], "model": {"beta": 0.01}},
     "DMT-JEPA": FAMILY["DMT-JEPA"],
