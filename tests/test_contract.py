@@ -264,7 +264,7 @@ def test_contributing_shows_a_method_that_trains(tmp_path):
     family = tmp_path / "minijepa" / "family"
     (family / "mean_colours.py").write_text(example, encoding="utf-8")
     listed = (family / "__init__.py").read_text(encoding="utf-8")
-    listed = listed.replace("import data2vec, lejepa, mae,", "import data2vec, lejepa, mae, mean_colours,")
+    listed = listed.replace(" mae,", " mae, mean_colours,", 1)
     (family / "__init__.py").write_text(
         listed.replace('"mae": mae,', '"mae": mae, "mean": mean_colours,'), encoding="utf-8"
     )

@@ -5,12 +5,15 @@ settings for `fit`. One that learns from clips also has `TUBELET`, and its `mask
 that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe.
 """
 
-from minijepa.family import data2vec, lejepa, mae, simclr, vicreg, vjepa
+from minijepa.family import autoencoder, beit, data2vec, lejepa, mae, simclr, vae, vicreg, vjepa
+from minijepa.family.autoencoder import Autoencoder, Frames
+from minijepa.family.beit import BEiT
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
 from minijepa.family.simclr import info_nce
 from minijepa.family.two_views import TwoViews, colours, two_views
+from minijepa.family.vae import VAE
 from minijepa.training import recipe
 
 METHODS = {
@@ -21,6 +24,9 @@ METHODS = {
     "vicreg": vicreg,
     "lejepa": lejepa,
     "vjepa": vjepa,
+    "autoencoder": autoencoder,
+    "vae": vae,
+    "beit": beit,
 }
 
 __all__ = [
@@ -38,4 +44,11 @@ __all__ = [
     "lejepa",
     "lejepa_loss",
     "vjepa",
+    "autoencoder",
+    "Autoencoder",
+    "Frames",
+    "vae",
+    "VAE",
+    "beit",
+    "BEiT",
 ]
