@@ -7,6 +7,8 @@ a trained target encoder, CLIP captions.
 """
 
 from minijepa.family import (
+    autoencoder,
+    beit,
     bootleg,
     byol,
     cjepa,
@@ -19,10 +21,13 @@ from minijepa.family import (
     moco,
     salt,
     simclr,
+    vae,
     vicreg,
     vjepa,
     vjepa21,
 )
+from minijepa.family.autoencoder import Autoencoder, Frames
+from minijepa.family.beit import BEiT
 from minijepa.family.byol import BYOL, byol_loss
 from minijepa.family.cjepa import CJEPA, cjepa_regulariser
 from minijepa.family.clip import CLIP, clip_loss
@@ -33,6 +38,7 @@ from minijepa.family.mae import PixelTeacher
 from minijepa.family.moco import MoCo, moco_loss
 from minijepa.family.simclr import info_nce
 from minijepa.family.two_views import TwoViews, colours, two_views
+from minijepa.family.vae import VAE
 from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
 from minijepa.training import recipe
 
@@ -51,6 +57,9 @@ METHODS = {
     "vjepa": vjepa,
     "dmt_jepa": dmt_jepa,
     "vjepa21": vjepa21,
+    "autoencoder": autoencoder,
+    "vae": vae,
+    "beit": beit,
 }
 
 __all__ = [
@@ -90,4 +99,11 @@ __all__ = [
     "DenseJEPA",
     "distance_weights",
     "warmed_up",
+    "autoencoder",
+    "Autoencoder",
+    "Frames",
+    "vae",
+    "VAE",
+    "beit",
+    "BEiT",
 ]

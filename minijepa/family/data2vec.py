@@ -47,21 +47,11 @@ class Data2Vec(nn.Module):
         Returns JEPAOutput; context holds all N tokens of the last layer, [B, N, D].
         """
         all_targets = self.teacher(x)  # [B, N, D], no gradient
-        tokens = self.encode(x, masks.targets.flatten(1))  # [B, N, D]
+        tokens = encode_with_mask_tokens(self.encoder, self.mask_token, x, masks.targets.flatten(1))  # [B, N, D]
         prediction = self.head(at_targets(tokens, masks))  # [B, M, K_t, D]
         target = at_targets(all_targets, masks)  # [B, M, K_t, D]
         energy = self.distance(prediction.float(), target.float())  # [B, M, K_t]
         return JEPAOutput(energy.mean(), energy, prediction, target, tokens, all_targets)
-
-    def encode(self, x, hidden):
-        """The encoder with mask tokens at `hidden`, int64 [B, K]: x [B, C, H, W] -> [B, N, D]."""
-        tokens = self.encoder.patch_embed(x)  # [B, N, D]
-        is_hidden = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=x.device).scatter_(1, hidden, True)
-        tokens = torch.where(is_hidden.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
-        tokens = tokens + self.encoder.pos_embed
-        for block in self.encoder.blocks:
-            tokens = block(tokens)
-        return self.encoder.norm(tokens)
 
     def after_step(self, momentum):
         """xi <- momentum * xi + (1 - momentum) * theta."""
@@ -71,6 +61,17 @@ class Data2Vec(nn.Module):
     def target_encoder(self):
         """The encoder to keep: the teacher's, smoother than the one in training."""
         return self.teacher.encoder
+
+
+def encode_with_mask_tokens(encoder, mask_token, x, hidden):
+    """The encoder with mask tokens at `hidden`, int64 [B, K]: x [B, C, H, W] -> [B, N, D]. mask_token: [D]."""
+    tokens = encoder.patch_embed(x)  # [B, N, D]
+    is_hidden = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=x.device).scatter_(1, hidden, True)
+    tokens = torch.where(is_hidden.unsqueeze(-1), mask_token.to(tokens.dtype), tokens)
+    tokens = tokens + encoder.pos_embed
+    for block in encoder.blocks:
+        tokens = block(tokens)
+    return encoder.norm(tokens)
 
 
 def model(encoder):
