@@ -11,6 +11,7 @@ section 2). Everything runs without gradient, in eval mode, and leaves the model
 """
 
 import math
+from contextlib import nullcontext
 
 import torch
 
@@ -221,3 +222,32 @@ def check_inputs(jepa, masks, **images):
             f"the masks name patch {highest}, but the encoder's grid {tuple(jepa.encoder.grid)} has patches "
             f"0..{n - 1}: draw them for that grid"
         )
+
+
+# --- density ---
+
+
+def jepa_score(encoder, x, floor=1e-6, chunk=16):
+    """JEPA-SCORE: the sum over k of log sigma_k of the Jacobian of the features by the input, one number per image.
+
+    How much an encoder stretches its input at x. If it maps data with density p to features with density q, and as many
+    numbers to as many, then log p(x) = log q(f(x)) + the score: a score is a log-density up to a constant where q is
+    the same everywhere. The paper argues that training spreads features over a sphere, where it is.
+
+    encoder: a module or function, [B, ...] -> features [B, D] or tokens [B, N, D], which are averaged; each example by
+    itself.
+    x: [B, ...], any shape. floor: singular values below it count as the floor; a ViT's last LayerNorm leaves one that
+    is 0. chunk: examples at a time, D backward passes each.
+    Returns [B]. Scores of two encoders cannot be compared. Source: Balestriero et al. (arXiv:2510.05949).
+    """
+
+    def features(example):
+        out = encoder(example.unsqueeze(0))[0]  # [D] or [N, D]
+        return out.mean(dim=0) if out.ndim == 2 else out
+
+    def scores(examples):
+        jacobian = torch.func.vmap(torch.func.jacrev(features))(examples)  # [b, D, ...]
+        return torch.linalg.svdvals(jacobian.flatten(2)).clamp_min(floor).log().sum(dim=1)
+
+    with torch.no_grad(), eval_mode(encoder) if isinstance(encoder, torch.nn.Module) else nullcontext():
+        return torch.cat([scores(examples) for examples in x.split(chunk)])

@@ -1,5 +1,6 @@
 """Worlds so small that one can compute what ought to be learned. They import no model."""
 
+from minijepa.worlds.depth import fixed_point, grow, growth, learning_time
 from minijepa.worlds.fork import Latent, SideBySide, disc, fit_fork, fork, roads
 from minijepa.worlds.linear import (
     DISTRACTORS,
@@ -14,6 +15,8 @@ from minijepa.worlds.linear import (
     slow_encoder,
     whitener,
 )
+from minijepa.worlds.linear_views import ViewsRun, alignment, critical_decay, plateau, train_views, views_loss
+from minijepa.worlds.spectral import laplacian, smoothest_encoder, spectral_embedding, subspace_overlap
 
 __all__ = [
     "SideBySide",
@@ -33,4 +36,18 @@ __all__ = [
     "encoder_r2",
     "probe_r2",
     "fork",
+    "ViewsRun",
+    "train_views",
+    "views_loss",
+    "alignment",
+    "plateau",
+    "critical_decay",
+    "growth",
+    "fixed_point",
+    "learning_time",
+    "grow",
+    "laplacian",
+    "spectral_embedding",
+    "smoothest_encoder",
+    "subspace_overlap",
 ]
