@@ -96,6 +96,6 @@ class Decoder(nn.Module):
         return self.fc2(nn.functional.gelu(self.fc1(code))).unflatten(-1, (self.patches, -1))
 
 
-def model(encoder):
-    """An autoencoder with a code of 32 numbers. encoder: a ViT."""
-    return Autoencoder(encoder)
+def model(encoder, code=32):
+    """An autoencoder. encoder: a ViT; code: numbers in its code."""
+    return Autoencoder(encoder, code)

@@ -111,9 +111,9 @@ def vocabulary(patches, words, seed=0):
     return torch.from_numpy(found.cluster_centers_).float()
 
 
-def model(encoder):
-    """BEiT with a vocabulary of 256 words. encoder: a ViT."""
-    return BEiT(encoder)
+def model(encoder, words=256):
+    """BEiT. encoder: a ViT; words: size of its vocabulary."""
+    return BEiT(encoder, words)
 
 
 def masks(batch, generator=None):

@@ -107,6 +107,6 @@ class VAE(nn.Module):
         return self.encoder
 
 
-def model(encoder):
-    """A VAE with a code of 32 numbers and beta = 1. encoder: a ViT."""
-    return VAE(encoder)
+def model(encoder, beta=1.0):
+    """A VAE with a code of 32 numbers. encoder: a ViT; beta: weight of the KL."""
+    return VAE(encoder, beta=beta)
