@@ -25,6 +25,8 @@ from minijepa import (
     variance_covariance,
 )
 from minijepa.family import (
+    autoencoder,
+    beit,
     bootleg,
     byol,
     cjepa,
@@ -36,9 +38,10 @@ from minijepa.family import (
     moco,
     salt,
     simclr,
+    vae,
     vicreg,
     vjepa21,
-)  # fmt: skip
+)
 from minijepa.training import recipe
 
 # --- what an arm may change ---
@@ -142,6 +145,9 @@ FAMILY = {
     "data2vec 2.0": dict(method=data2vec2, steps=425),
     "SALT": dict(method=salt, teacher_steps=310, steps=245),
     "MAE": dict(method=mae, steps=725),
+    "BEiT": dict(method=beit, steps=365),
+    "AE": dict(method=autoencoder, steps=630),
+    "VAE": dict(method=vae, steps=600),
     "SimCLR": dict(method=simclr, steps=45),
     "MoCo": dict(method=moco, steps=145),
     "BYOL": dict(method=byol, steps=80),
@@ -150,6 +156,12 @@ FAMILY = {
 }
 # one seed each; chosen by the validation images alone
 TRIALS = {
+    "BEiT": FAMILY["BEiT"],
+    "BEiT, 64 words": {**FAMILY["BEiT"], "model": {"words": 64}},
+    "AE": FAMILY["AE"],
+    "AE, code of 128": {**FAMILY["AE"], "model": {"code": 128}},
+    "VAE": FAMILY["VAE"],
+    "VAE, beta .1": {**FAMILY["VAE"], "model": {"beta": 0.1}},
     "MoCo": FAMILY["MoCo"],
     "MoCo, batch 64": {**FAMILY["MoCo"], "steps": 290, "batch_size": 64},
     "BYOL": FAMILY["BYOL"],
