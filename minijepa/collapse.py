@@ -53,6 +53,12 @@ def content_share(tokens):
     return (within / total).item() if total > 0 else 0.0
 
 
+def differ(tokens):
+    """What a method records of its tokens [B, N, D] now and then: {"position_std": ..., "content_share": ...}."""
+    tokens = tokens.detach()
+    return {"position_std": position_std(tokens), "content_share": content_share(tokens)}
+
+
 # --- of features [B, D], one vector per image: how many directions do they use? ---
 
 

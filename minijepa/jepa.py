@@ -15,7 +15,7 @@ import torch
 from einops import rearrange
 from torch import nn
 
-from minijepa.collapse import content_share, position_std
+from minijepa.collapse import differ
 from minijepa.ema import EMATeacher
 from minijepa.losses import smooth_l1, variance_covariance
 from minijepa.masking import Masks
@@ -39,7 +39,7 @@ class JEPAOutput:
     @property
     def numbers(self):
         """What `fit` records now and then: do the targets still differ between images (minijepa.collapse)?"""
-        return {"position_std": position_std(self.all_targets), "content_share": content_share(self.all_targets)}
+        return differ(self.all_targets)
 
     @classmethod
     def of_sets(cls, parts):

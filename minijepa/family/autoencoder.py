@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from minijepa.collapse import content_share, position_std
+from minijepa.collapse import differ
 from minijepa.losses import l2
 from minijepa.training import recipe
 from minijepa.vit import init_weights, pool
@@ -48,8 +48,7 @@ class AutoencoderOutput:
     @property
     def numbers(self):
         """What `fit` records now and then: do the tokens still differ between images (minijepa.collapse)?"""
-        tokens = self.tokens.detach()
-        return {"position_std": position_std(tokens), "content_share": content_share(tokens)}
+        return differ(self.tokens)
 
 
 class Autoencoder(nn.Module):

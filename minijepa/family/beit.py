@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minijepa.collapse import content_share, position_std
+from minijepa.collapse import differ
 from minijepa.family.data2vec import encode_with_mask_tokens
 from minijepa.jepa import at_targets
 from minijepa.masking import block_masks
@@ -48,9 +48,8 @@ class BEiTOutput:
     @property
     def numbers(self):
         """What `fit` records now and then: do tokens differ between images; the fraction of hidden words guessed."""
-        tokens, right = self.tokens.detach(), self.logits.argmax(dim=-1) == self.target
-        shown = {"position_std": position_std(tokens), "content_share": content_share(tokens)}
-        return {**shown, "right": right.float().mean()}
+        right = self.logits.argmax(dim=-1) == self.target  # [B, M, K_t]
+        return {**differ(self.tokens), "right": right.float().mean()}
 
 
 class BEiT(nn.Module):

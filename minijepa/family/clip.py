@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minijepa.collapse import content_share, position_std
+from minijepa.collapse import differ
 from minijepa.datasets.captions import VOCABULARY
 from minijepa.positions import sincos_1d
 from minijepa.training import recipe
@@ -55,8 +55,7 @@ class CLIPOutput:
     @property
     def numbers(self):
         """What `fit` records now and then: do tokens differ between images, and how sharp is the softmax?"""
-        tokens = self.tokens.detach()
-        return {"position_std": position_std(tokens), "content_share": content_share(tokens), "scale": self.scale}
+        return {**differ(self.tokens), "scale": self.scale}
 
 
 class TextEncoder(nn.Module):

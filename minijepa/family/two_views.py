@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from minijepa.collapse import content_share, position_std
+from minijepa.collapse import differ
 from minijepa.datasets import crop_flip
 from minijepa.training.distributed import whole_batch
 from minijepa.vit import init_weights, pool
@@ -30,8 +30,7 @@ class TwoViewsOutput:
     @property
     def numbers(self):
         """What `fit` records now and then: do the tokens still differ between images (minijepa.collapse)?"""
-        tokens = self.tokens.detach()
-        return {"position_std": position_std(tokens), "content_share": content_share(tokens)}
+        return differ(self.tokens)
 
 
 class Branch(nn.Module):
