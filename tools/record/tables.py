@@ -166,6 +166,7 @@ TRIALS = {
     "MoCo, batch 64": {**FAMILY["MoCo"], "steps": 290, "batch_size": 64},
     "BYOL": FAMILY["BYOL"],
     "BYOL, batch 64, momentum from .9": {**FAMILY["BYOL"], "steps": 160, "batch_size": 64, "momentum": (0.9, 1.0)},
+    "BYOL, weight decay .05": {**FAMILY["BYOL"], "weight_decay": (0.05, 0.05)},
     "C-JEPA": FAMILY["C-JEPA"],
     "C-JEPA, beta .01": {**FAMILY["C-JEPA"], "model": {"beta": 0.01}},
     "DMT-JEPA": FAMILY["DMT-JEPA"],
