@@ -28,7 +28,7 @@ LONG, SHORT = {"steps": 40, **SETTINGS}, {"steps": 10, **SETTINGS}
 def spec_beats_start(encoder, loss, train, test, settings):
     """Count, train, count again. Returns (accuracy before, accuracy after, whether the gain is above two errors).
 
-    encoder: a ViT, trained in place; train, test: ImageData; settings: for `fit`.
+    encoder: a ViT, trained in place; train, test: ImageData, images [N, 3, H, W]; settings: for `fit`.
     """
     before = right(encoder, train, test)
     fit(TwoViews(encoder, loss), train, augment=two_views, **settings)
@@ -169,7 +169,10 @@ def check_answer(case, answer):
 
 
 def check_accuracies(case, answer, encoder, old, train, test):
-    """Both accuracies must be those that the encoder had before, and has after. Returns the verdict they allow."""
+    """Both accuracies must be those that the encoder had before, and has after. Returns the verdict they allow.
+
+    train, test: ImageData, images [N, 3, H, W].
+    """
     truth = verdict(right(old, train, test), right(encoder, train, test))
     for place, model in enumerate((old, encoder)):
         when = ("before", "after")[place]
