@@ -137,4 +137,33 @@ MUTANTS = {
         ("all_reduce", "send(mine)", "send(gradients)", "it came from line"),
         ("all_reduce", "return means", "return", "is there a `return`?"),
     ],
+    "11_which_transform": [
+        ("partner_index", "torch.arange(2 * count)", "torch.arange(2.0 * count)", "must be torch.int64"),
+        ("beats_start", "augment=two_views, ", "", "two DIFFERENT views of each image"),
+        ("beats_start", "augment=two_views", "augment=lambda x, generator: torch.cat([x, x])", "DIFFERENT views"),
+        ("beats_start", "TwoViews(encoder, loss)", "TwoViews(__import__('copy').deepcopy(encoder), loss)", "a copy"),
+        ("beats_start", "**settings)", "**{**settings, 'steps': 5})", "give all settings to `fit`"),
+        ("beats_start", "TwoViews(encoder, loss)", "TwoViews(encoder, info_nce)", "train TwoViews(encoder, loss)"),
+        (
+            "beats_start",
+            "    after = knn",
+            "    before = knn_probe(\n        features(encoder, train), train.labels, features(encoder, test), "
+            "test.labels, each=True\n    )\n    after = knn",
+            "this is the accuracy after the training",
+        ),
+        (
+            "beats_start",
+            "before.double().mean().item(), after.double().mean().item()",
+            "after.double().mean().item(), before.double().mean().item()",
+            "measure before and after it",
+        ),
+        ("beats_start", "features(encoder, test), test.labels", "features(encoder, train), train.labels", "TRAINING"),
+        ("beats_start", "test.labels, each", "test.labels.flip(0), each", "with the neighbours from `train`"),
+        ("beats_start", "> 2 * paired_error(after, before)", "> 0", "it may be luck"),
+        ("beats_start", "accuracies[1] - accuracies[0] > 2", "abs(accuracies[1] - accuracies[0]) > 2", "for the worse"),
+        ("beats_start", "> 2 *", "> 20 *", "does beat its start"),
+        ("beats_start", "return *accuracies, ", "return ", "return three values"),
+        ("beats_start", "return *accuracies, ", "return before, after, ", "one number each"),
+        ("beats_start", "    return *", "    _ = *", "is there a `return`?"),
+    ],
 }
