@@ -1,12 +1,13 @@
 """Single shapes and their captions: factors are what is drawn, sentences say them and can be read back."""
 
+import json
 import math
 from itertools import product
 
 import pytest
 import torch
 
-from minijepa.datasets import VOCABULARY, captioned, describe, single_shapes, to_tokens, to_words
+from minijepa.datasets import VOCABULARY, captioned, captions, describe, single_shapes, to_tokens, to_words
 from minijepa.datasets.captions import WORDS
 from minijepa.datasets.shapes.single import HUES, MEAN, STD, on_circle
 
@@ -97,3 +98,8 @@ def test_short_sentences_are_padded_and_unknown_words_are_named():
     with pytest.raises(ValueError, match="no word purple"):
         to_tokens(["a purple disk"])
     assert len(set(VOCABULARY)) == len(VOCABULARY)
+
+
+def test_the_example_of_the_file_is_true():
+    sentence, numbers = captions.__doc__.split("\n")[2].split("<-->")
+    assert to_tokens([sentence.strip()]).tolist() == [json.loads(numbers)]
