@@ -1,6 +1,6 @@
 """Captions of drawn images from a small grammar, as indices of words: what a text encoder reads.
 
-    a large red disk at the top left   <-->   [1, 10, 12, 20, 2, 3, 23, 26]
+    a large red disk at the top left   <-->   [1, 6, 7, 13, 2, 3, 17, 20]
 
 A word for each factor of `single_shapes`, in one sentence. A caption may leave factors out; and a list of indices can
 be read again as words. Another sentence is one more template.

@@ -1,9 +1,10 @@
 """The figures of the course: each function returns a figure, and `show` puts it below a cell with its description.
 
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
-what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `energy`
-landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages
-between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read,
+`factors` which factors survive, `energy` landscapes and surprise, `film` clips that play and `tubes` their masks,
+`scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are too long
+for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -11,6 +12,7 @@ from minijepa.plots.all_reduce import ring_all_reduce, ring_steps, sent_by_each
 from minijepa.plots.collapse import alarm_table, measures_of_runs
 from minijepa.plots.diagrams import jepa_diagram, shapes_diagram, step_shapes
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
+from minijepa.plots.factors import factor_matrix, retrieval_matrix
 from minijepa.plots.figures import (
     BLUE,
     GREEN,
@@ -102,6 +104,8 @@ __all__ = [
     "sent_by_each",
     "recorded",
     "curve_panels",
+    "factor_matrix",
+    "retrieval_matrix",
     "alarm_table",
     "measures_of_runs",
     "map_rows",

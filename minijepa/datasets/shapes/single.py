@@ -1,7 +1,7 @@
 """One shape in each image, its shape, colour, position and size drawn independently: what does a representation keep?
 
 The colours lie on a circle around the grey axis, all equally bright, so that turning the hue maps each of them onto the
-others. The background is a dark grey, the same for no two images.
+others. Nothing else differs between two images but noise, so nothing else can tell them apart.
 """
 
 import math
@@ -11,15 +11,15 @@ import torch
 from minijepa.datasets.images import ImageData
 from minijepa.datasets.shapes import drawing
 
-SHAPES = ("disk", "square", "triangle", "plus", "star")
+SHAPES = ("disk", "square", "triangle", "plus")
 HUES = ("red", "yellow", "green", "cyan", "blue", "magenta")  # 60 degrees from one to the next
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 SIZES = ("small", "large")
-SIDE, RADIUS = 32, (4.0, 8.0)  # pixels
+SIDE, RADIUS = 32, (5.0, 9.0)  # pixels
 CHROMA, JITTER = 0.45, 0.15  # distance of a colour from grey; radians by which its hue may differ
-LIGHT, GROUND = (0.45, 0.55), (0.1, 0.3)  # of the object and of the background, in the range [0, 1]
+LIGHT, GROUND = 0.5, 0.2  # of the object and of the background, in the range [0, 1]
 NOISE = 0.05  # standard deviation on each pixel and channel, in the range [0, 1]
-MEAN, STD = (0.22, 0.22, 0.22), (0.126, 0.126, 0.126)  # measured
+MEAN, STD = (0.233, 0.233, 0.233), (0.13, 0.13, 0.13)  # measured
 
 
 def single_shapes(n, *, seed=0):
@@ -39,12 +39,12 @@ def single_shapes(n, *, seed=0):
     with drawing.one_thread():
         for rows in images.split(drawing.CHUNK):
             # whole chunks are drawn and then cut, so that the first images do not depend on how many follow
-            scene, ground, colour = draw(drawing.CHUNK, generator)
-            placed = {name: scene[name][:, None] for name in ("shape", "x", "y")}
-            rotation = (2 * torch.rand(drawing.CHUNK, 1, generator=generator) - 1) * drawing.ROTATION
-            placed |= {"size": scene["radius"][:, None], "rotation": rotation}
-            cover = drawing.cover_image(placed, SHAPES, SIDE)  # [chunk, 1, S, S]
-            picture = drawing.paint(ground, colour[:, None], cover)  # [chunk, 3, S, S]
+            scene = draw(drawing.CHUNK, generator)
+            objects = {name: scene[name][:, None] for name in ("shape", "x", "y")}
+            objects |= {"size": scene["radius"][:, None], "rotation": torch.zeros(drawing.CHUNK, 1)}
+            cover = drawing.cover_image(objects, SHAPES, SIDE)  # [chunk, 1, S, S]
+            colour = LIGHT + CHROMA * on_circle(scene["hue"])  # [chunk, 3]
+            picture = drawing.paint(torch.full_like(colour, GROUND), colour[:, None], cover)  # [chunk, 3, S, S]
             picture.add_(torch.randn(picture.shape, generator=generator), alpha=NOISE)
             rows.copy_(drawing.to_bytes(picture[: len(rows)]))
             parts.append({name: values[: len(rows)] for name, values in scene.items()})
@@ -53,22 +53,18 @@ def single_shapes(n, *, seed=0):
 
 
 def draw(n, generator):
-    """Random factors of n images, all [n], background and colour of the object, both [n, 3]."""
-    u = torch.rand(n, 8, generator=generator)
-    pick = drawing.pick
+    """Random factors of n images, all [n]."""
+    u = torch.rand(n, 6, generator=generator)
     small, large = RADIUS
     radius = small + (large - small) * u[:, 0]
-    colour = pick(u[:, 1], len(HUES))
-    hue = colour * (2 * math.pi / len(HUES)) + JITTER * (2 * u[:, 2] - 1)
-    light = LIGHT[0] + (LIGHT[1] - LIGHT[0]) * u[:, 3]
-    ground = GROUND[0] + (GROUND[1] - GROUND[0]) * u[:, 4]
-    scene = {
-        "shape": pick(u[:, 5], len(SHAPES)), "colour": colour, "size": (radius > (small + large) / 2).long(),
-        "row": pick(u[:, 6], 3), "column": pick(u[:, 7], 3),
-        "x": radius + (SIDE - 2 * radius) * u[:, 7], "y": radius + (SIDE - 2 * radius) * u[:, 6],
-        "radius": radius, "hue": hue,
+    colour = drawing.pick(u[:, 1], len(HUES))
+    return {
+        "shape": drawing.pick(u[:, 3], len(SHAPES)), "colour": colour,
+        "size": (radius > (small + large) / 2).long(), "row": drawing.pick(u[:, 4], 3),
+        "column": drawing.pick(u[:, 5], 3), "x": radius + (SIDE - 2 * radius) * u[:, 5],
+        "y": radius + (SIDE - 2 * radius) * u[:, 4], "radius": radius,
+        "hue": colour * (2 * math.pi / len(HUES)) + JITTER * (2 * u[:, 2] - 1),
     }  # fmt: skip
-    return scene, ground[:, None].expand(n, 3), light[:, None] + CHROMA * on_circle(hue)
 
 
 def on_circle(hue):
