@@ -3,7 +3,8 @@
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
 what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `energy`
 landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages
-between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+between processes, `similarity` which patches are alike; `recorded` draws the results of runs that are too long for a
+notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -44,6 +45,7 @@ from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
+from minijepa.plots.similarity import seed_points, self_similarity
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
 from minijepa.plots.worlds import fork_landscapes
@@ -107,4 +109,6 @@ __all__ = [
     "map_rows",
     "draw_boxes",
     "paired_scores",
+    "self_similarity",
+    "seed_points",
 ]
