@@ -224,6 +224,7 @@ def check_dense(module):
                 visible += (again[b, block, k] - target[b, j]).abs().mean() / math.sqrt(distance)
                 m += 1
     assert torch.allclose(output.loss, hidden / n + 0.5 * 3 / 4 * visible / m, rtol=2e-5)
+    assert torch.allclose(model.predict(x, drawn)[1], output.prediction)
     assert not output.all_targets.requires_grad and output.all_targets.shape == (2, 64, 48)
     output.loss.backward()
     assert all(p.grad is None for p in model.teacher.parameters())

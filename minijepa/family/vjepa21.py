@@ -124,21 +124,25 @@ class DenseJEPA(JEPA):
 
     def compare(self, x, masks, all_targets, **which):
         """One set of masks: the losses at its hidden and visible patches. all_targets: [B, N, levels * D]."""
-        context, (prediction, again) = self.predict(x, masks, **which)
+        context, prediction, again = self.answers(x, masks, **which)
         target = at_targets(all_targets, masks)  # [B, M, K_t, levels * D]
         energy = self.energy(prediction, target)  # [B, M, K_t]
         seen = self.energy(again, gather_tokens(all_targets, masks.context).unsqueeze(1).expand_as(again))
         weights = distance_weights(masks, self.encoder.grid).unsqueeze(1)  # [B, 1, K_c]
         loss = energy.mean() + warmed_up(self.steps, self.strength, self.warmup) * (weights * seen).mean()
         if self.weight:
-            pooled = pool(context[..., -self.encoder.dim :])  # [B, D]
-            loss = loss + self.weight * self.regulariser(whole_batch(pooled, self.training))
+            loss = loss + self.weight * self.regulariser(whole_batch(pool(context), self.training))
         return JEPAOutput(loss, energy, prediction, target, context, all_targets)
 
+    def answers(self, x, masks, **which):
+        """s_x [B, K_c, D], and the predictions at hidden and at visible patches, [B, M, K_t or K_c, levels * D]."""
+        layers = self.encoder.layers(x, keep=masks.context)  # each [B, K_c, D]
+        return layers[-1], *self.predictor(several(layers, self.levels), masks, **which)
+
     def predict(self, x, masks, **which):
-        """Layers of the context [B, K_c, levels * D], and the predictions at hidden and at visible patches."""
-        context = several(self.encoder.layers(x, keep=masks.context), self.levels)
-        return context, self.predictor(context, masks, **which)
+        """s_x [B, K_c, D], and what the model expects at the targets, [B, M, K_t, levels * D]. x: [B, C, (T,) H, W]."""
+        context, prediction, _ = self.answers(x, masks, **which)
+        return context, prediction
 
     @torch.no_grad()
     def after_step(self, momentum):

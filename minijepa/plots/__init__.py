@@ -5,6 +5,10 @@ what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarm
 `factors` which factors survive, `energy` landscapes and surprise, `film` clips that play and `tubes` their masks,
 `scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are too long
 for a notebook, `widgets` holds the explorers.
+what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `energy`
+landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages
+between processes, `similarity` which patches are alike; `recorded` draws the results of runs that are too long for a
+notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -46,6 +50,7 @@ from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
+from minijepa.plots.similarity import seed_points, self_similarity
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
 from minijepa.plots.worlds import fork_landscapes
@@ -111,4 +116,6 @@ __all__ = [
     "map_rows",
     "draw_boxes",
     "paired_scores",
+    "self_similarity",
+    "seed_points",
 ]
