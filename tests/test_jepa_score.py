@@ -49,13 +49,14 @@ def test_score_is_that_of_finite_differences_and_linear_maps():
     check_score(energy)
 
 
+EVAL = "with torch.no_grad(), eval_mode(encoder) if isinstance(encoder, torch.nn.Module) else nullcontext():"
 BUGS = {
     "sign": ("clamp_min(floor).log().sum(dim=1)", "clamp_min(floor).log().sum(dim=1).neg()"),
     "log missing": (".clamp_min(floor).log().sum", ".clamp_min(floor).sum"),
     "no floor": (".clamp_min(floor).log()", ".log()"),
-    "mean of the batch": ("torch.cat([scores(examples) for", "torch.cat([scores(examples).mean().expand(len(examples)) for"),
-    "training mode": ("with torch.no_grad(), eval_mode(encoder) if isinstance(encoder, torch.nn.Module) else nullcontext():", "with torch.no_grad():"),
-}  # fmt: skip
+    "mean of the chunk": ("([scores(examples) for", "([scores(examples).mean().expand(len(examples)) for"),
+    "training mode": (EVAL, "with torch.no_grad():"),
+}
 
 
 @pytest.mark.parametrize("bug", BUGS)

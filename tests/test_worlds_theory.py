@@ -73,9 +73,9 @@ VIEWS_BUGS = {
     "momentum the wrong way round": ("momentum * Wa + (1 - momentum) * W", "(1 - momentum) * Wa + momentum * W"),
     "noise counted as shared": ("error = Wp @ W @ S - Wa @ signal", "error = Wp @ W @ S - Wa @ S"),
     "predictor not transposed": ("dW = Wp.T @ error", "dW = Wp @ error"),
-    "weight decay with the wrong sign": ("lr * (error @ W.T + weight_decay * Wp)", "lr * (error @ W.T - weight_decay * Wp)"),
+    "weight decay with the wrong sign": ("error @ W.T + weight_decay * Wp", "error @ W.T - weight_decay * Wp"),
     "the smaller root": ("(1 + math.sqrt(max(root, 0.0)))", "(1 - math.sqrt(max(root, 0.0)))"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("bug", VIEWS_BUGS)

@@ -1,14 +1,10 @@
 """The figures of the course: each function returns a figure, and `show` puts it below a cell with its description.
 
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
-what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read,
-`factors` which factors survive, `energy` landscapes and surprise, `film` clips that play and `tubes` their masks,
-`scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are too long
-for a notebook, `widgets` holds the explorers.
-what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `energy`
-landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages
-between processes, `similarity` which patches are alike; `recorded` draws the results of runs that are too long for a
-notebook, `widgets` holds the explorers.
+what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `factors`
+which factors survive, `similarity` which patches are alike, `regularisers` phase diagrams, `energy` landscapes and
+surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages between processes;
+`recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -49,6 +45,7 @@ from minijepa.plots.film import film, heat
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
+from minijepa.plots.regularisers import phase_diagram, ring_codes
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
 from minijepa.plots.similarity import seed_points, self_similarity
 from minijepa.plots.tokens import number_table, patch_maps
@@ -118,4 +115,6 @@ __all__ = [
     "paired_scores",
     "self_similarity",
     "seed_points",
+    "phase_diagram",
+    "ring_codes",
 ]
