@@ -143,7 +143,7 @@ def test_after_step_hears_the_momentum_of_the_schedule():
     assert model.moved == [0.5, 0.625, 0.75, 0.875] == history.curve("momentum")[1]
 
 
-@pytest.mark.parametrize("name", ["ijepa", "mae", "data2vec", "vjepa", "actions"])
+@pytest.mark.parametrize("name", ["ijepa", "mae", "data2vec", "vjepa", "autoencoder", "actions"])
 def test_microbatches_make_the_same_step(name):
     """Without a term over the batch. The recipe's regulariser has one, so it is left out here."""
 

@@ -31,8 +31,7 @@ TRAINING = {**recipe.TRAINING, "batch_size": 64}
 
 def nearest_words(patches, words):
     """The word nearest to each patch, by Euclidean distance. patches: [..., P]; words: [K, P]. Returns int64 [...]."""
-    # |patch - word|^2 = |patch|^2 - 2 patch . word + |word|^2, and the first term is the same for all words
-    return (words.square().sum(dim=1) - 2 * patches @ words.T).argmin(dim=-1)
+    return torch.cdist(patches, words).argmin(dim=-1)
 
 
 @dataclass
@@ -84,7 +83,7 @@ class BEiT(nn.Module):
     @torch.no_grad()
     def words_of(self, x):
         """The word of each patch: x [B, C, H, W] -> int64 [B, N]."""
-        patches = self.encoder.patch_embed.patches(x).float()  # [B, N, P]
+        patches = self.encoder.patch_embed.patches(x).to(self.words.dtype)  # [B, N, P]
         if self.words.isnan().any():
             if not self.training:
                 raise ValueError("this BEiT has no vocabulary yet: train it for at least one step, or load its weights")

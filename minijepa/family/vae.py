@@ -84,22 +84,22 @@ class VAE(nn.Module):
     def forward(self, x):
         """x: images [B, C, H, W]. Returns VAEOutput."""
         tokens = self.encoder(x)  # [B, N, D]
-        mean, log_var = self.to_code(pool(tokens)).float().chunk(2, dim=-1)  # [B, K] each
+        mean, log_var = self.to_code(pool(tokens)).chunk(2, dim=-1)  # [B, K] each
         drawn = self.decoder(reparametrise(mean, log_var, self.noise(mean)))  # [B, N, values]
         wanted = self.encoder.patch_embed.patches(x)  # [B, N, values]
-        loss = negative_elbo(drawn.float(), wanted, mean, log_var, self.beta).mean()
+        loss = negative_elbo(drawn.float(), wanted, mean.float(), log_var.float(), self.beta).mean()
         return VAEOutput(loss, drawn, mean, tokens, gaussian_kl(mean, log_var).detach())
 
     @torch.compiler.disable
     def noise(self, mean):
-        """From N(0, I), of the shape and on the device of mean, [B, K]; zeros in eval mode."""
+        """From N(0, I), of the shape of mean, [B, K]; zeros in eval mode."""
         if not self.training:
             return torch.zeros_like(mean)
         team = Team.current()
         generator = torch.Generator().manual_seed(int(self.calls))
         self.calls += 1
         whole = torch.randn(team.size * len(mean), mean.shape[1], generator=generator)  # of all processes
-        return whole[team.rows(len(whole))].to(mean.device)
+        return whole[team.rows(len(whole))].to(mean)
 
     @property
     def target_encoder(self):
