@@ -50,6 +50,6 @@ def retrieval_matrix(cosines, images, sentences):
         above = fig.add_axes((left + i * side, bottom + k * high, side, high))
         above.imshow(to_numpy(images[i]))
         above.axis("off")
-        ax.text(i, i, "x", ha="center", va="center", fontsize=8, color="white")
+        ax.text(i, i, "x", ha="center", va="center", fontsize=9, color="black")
     fig.colorbar(picture, cax=fig.add_axes((left + k * side + 0.02, bottom, 0.02, k * high)), label="cosine")
     return fig
