@@ -49,7 +49,7 @@ def alignment(F, predictor):
     s, v = torch.linalg.eigh(F)  # [D], and a column of [D, D] each
     image = predictor @ v
     cosine = (v * image).sum(dim=0) / image.norm(dim=0).clamp_min(1e-300)
-    return ((s * cosine).sum() / s.sum()).item()
+    return ((s * cosine).sum() / s.sum().clamp_min(1e-300)).item()
 
 
 def train_views(
