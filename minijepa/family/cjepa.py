@@ -79,7 +79,7 @@ class CJEPA(JEPA):
         self.beta, self.where = beta, where
 
     def compare(self, x, masks, all_targets, **which):
-        """As in JEPA, with the three terms added to the loss."""
+        """As in JEPA, with the three terms added to the loss. x: [B, C, (T,) H, W]; all_targets: [B, N, D]."""
         if self.where == "positions" and (masks.context != masks.context[0]).any():
             raise ValueError(
                 "where='positions' compares images patch by patch: give a whole batch one mask, as `masks`"

@@ -1,7 +1,7 @@
 """Two views of one signal and a linear network: why a predictor with stop-gradient does not collapse.
 
-    x = s + n  --> W --> W_p --> prediction        s: what two views share, covariance X
-    x' = s + n' --> W_a --> target                 n, n': what they do not share, covariance N each
+    x = s + n  --> W --> W_p --> prediction        s: what two views share
+    x' = s + n' --> W_a --> target                 n, n': what they do not share
     loss = E|W_p W x - W_a x'|^2 / 2,   W_a = W, or its moving average
 
 Nothing is sampled: with the two covariances the loss and its gradients are exact.
@@ -18,9 +18,9 @@ import torch
 class ViewsRun:
     """What `train_views` recorded before the first step and after every tenth, T times, float64.
 
-    steps: [T], steps made by then. eigenvalues: of F = E[f f^T], f = W x, descending, [T, d].
+    steps: [T], steps made by then. eigenvalues: of F = E[f f^T], f = W x, descending, [T, D].
     alignment: [T], as `alignment` computes it. loss: [T].
-    W, predictor: the last encoder [d, n] and predictor [d, d].
+    W, predictor: the last encoder [D, X] and predictor [D, D].
     """
 
     steps: torch.Tensor
@@ -32,7 +32,10 @@ class ViewsRun:
 
 
 def views_loss(W, predictor, target, signal, noise):
-    """E|W_p W x - W_a x'|^2 / 2, exact. W, target: W and W_a [d, n]; predictor: W_p [d, d]; signal, noise: [n, n]."""
+    """E|W_p W x - W_a x'|^2 / 2, exact: a scalar.
+
+    W: [D, X]. predictor: W_p [D, D]. target: W_a [D, X]. signal, noise: covariances [X, X].
+    """
     P, S = predictor @ W, signal + noise  # S = E[x x^T], while E[x' x^T] = signal
     return (P @ S @ P.T).trace() / 2 - (P @ signal @ target.T).trace() + (target @ S @ target.T).trace() / 2
 
@@ -40,13 +43,13 @@ def views_loss(W, predictor, target, signal, noise):
 def alignment(F, predictor):
     """Do the predictor and F = E[f f^T] share their eigenvectors? The mean of v^T W_p v / |W_p v| over those v of F.
 
-    F, predictor: [d, d], F symmetric. The mean is weighted with F's eigenvalues: a dead direction does not count.
+    F, predictor: [D, D], F symmetric. The mean is weighted with F's eigenvalues: a dead direction does not count.
     Returns a float in [-1, 1]; 1 if each v is an eigenvector of W_p too, with an eigenvalue > 0.
     """
-    s, v = torch.linalg.eigh(F)  # [d], and a column of [d, d] each
+    s, v = torch.linalg.eigh(F)  # [D], and a column of [D, D] each
     image = predictor @ v
     cosine = (v * image).sum(dim=0) / image.norm(dim=0).clamp_min(1e-300)
-    return ((s * cosine).sum() / s.sum()).item()
+    return ((s * cosine).sum() / s.sum().clamp_min(1e-300)).item()
 
 
 def train_views(
@@ -64,8 +67,8 @@ def train_views(
 ):
     """Gradient descent on the exact loss. Returns a ViewsRun.
 
-    signal, noise: covariances X and N, [n, n]; symmetric, >= 0.
-    width: d, numbers in the code. lr: for W and W_p alike.
+    signal, noise: covariances [X, X], symmetric, >= 0.
+    width: D, numbers in the code. lr: for W and W_p alike.
     predictor: False fixes W_p = I. stop_gradient: False lets the gradient flow into the target as well, which is then
     W itself. momentum: of the target's moving average; 0 is W_a = W.
     weight_decay: eta, added to the gradient of W and of W_p as eta times each.
@@ -87,7 +90,9 @@ def train_views(
             spectra.append(torch.linalg.eigvalsh(F).flip(0))
             aligned.append(alignment(F, Wp))
             losses.append(views_loss(W, Wp, Wa, signal, noise))
-        error = Wp @ W @ S - Wa @ signal  # the derivative of the loss by W_p W, [d, n]
+        if step == steps:
+            break
+        error = Wp @ W @ S - Wa @ signal  # the derivative of the loss by W_p W, [D, X]
         dW = Wp.T @ error + weight_decay * W
         if not stop_gradient:
             dW = dW + Wa @ S - Wp @ W @ signal
