@@ -3,7 +3,7 @@
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
 what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `energy`
 landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages
-between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+between processes, `generation` what a model draws; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -40,6 +40,7 @@ from minijepa.plots.figures import (
     to_numpy,
 )
 from minijepa.plots.film import film, heat
+from minijepa.plots.generation import from_patches, picture_rows
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
@@ -107,4 +108,6 @@ __all__ = [
     "map_rows",
     "draw_boxes",
     "paired_scores",
+    "from_patches",
+    "picture_rows",
 ]
