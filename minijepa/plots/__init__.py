@@ -3,7 +3,8 @@
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
 what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `energy`
 landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages
-between processes, `generation` what a model draws; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+between processes, `generation` what a model draws; `recorded` draws the results of runs that are too long for a
+notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
