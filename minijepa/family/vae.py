@@ -28,12 +28,12 @@ masks = None
 
 
 def gaussian_kl(mean, log_var):
-    """KL(N(mu, sigma^2) || N(0, I)) = -1/2 sum over k of (1 + log sigma_k^2 - mu_k^2 - sigma_k^2).
+    """KL(N(mu, sigma^2) || N(0, I)) = 1/2 sum over k of (mu_k^2 + sigma_k^2 - 1 - log sigma_k^2).
 
     mean, log_var: mu and log sigma^2, [B, K] each. Returns [B], >= 0; 0 only for mu = 0 and sigma = 1.
     Source: arXiv:1312.6114, appendix B.
     """
-    return -0.5 * (1 + log_var - mean.square() - log_var.exp()).sum(dim=-1)
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(dim=-1)
 
 
 def reparametrise(mean, log_var, noise):

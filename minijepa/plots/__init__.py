@@ -2,9 +2,10 @@
 
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
 what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `factors`
-which factors survive, `similarity` which patches are alike, `regularisers` phase diagrams, `energy` landscapes and
-surprise, `film` clips that play and `tubes` their masks, `scale` costs and `all_reduce` the messages between processes;
-`recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+which factors survive, `generation` what a model draws, `similarity` which patches are alike, `regularisers` phase
+diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and
+`all_reduce` the messages between processes; `recorded` draws the results of runs that are too long for a notebook,
+`widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -42,6 +43,7 @@ from minijepa.plots.figures import (
     to_numpy,
 )
 from minijepa.plots.film import film, heat
+from minijepa.plots.generation import from_patches, picture_rows
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
@@ -117,4 +119,6 @@ __all__ = [
     "seed_points",
     "phase_diagram",
     "ring_codes",
+    "from_patches",
+    "picture_rows",
 ]

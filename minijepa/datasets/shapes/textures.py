@@ -1,4 +1,4 @@
-"""Textures over drawn images, predictable or not, and faint scratches: for asking what a representation spends on them.
+"""Textures over drawn images, predictable or not, and scratches: what does a representation spend on them?
 
 A texture is made of gratings, waves of random direction, length and phase. "static": one grating runs through the whole
 image, so what is hidden of it follows from what is seen. "unpredictable": each cell of 8x8 pixels has a grating of its
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import torch
 
+from minijepa.datasets.images import ImageData
 from minijepa.datasets.shapes.drawing import check_argument, check_request, to_bytes
 
 TEXTURES = ("static", "unpredictable")
@@ -65,6 +66,7 @@ def scratched(data, strength, *, seed=0, length=10.0, width=1.0):
     data: ImageData, images uint8 [N, 3, S, S]. strength: what the scratch adds to each channel, in units of [0, 1];
     negative darkens. seed: of places and directions. length, width: in pixels.
     Returns (ImageData, bool [N, S, S]): the images, and the pixels that a scratch covers by half or more.
+    Raises ValueError for a seed or a size out of its range.
     """
     n, size = len(data), data.images.shape[-1]
     check_request(n, seed, size)
@@ -78,3 +80,19 @@ def scratched(data, strength, *, seed=0, length=10.0, width=1.0):
     distance = torch.maximum(along.abs() - length / 2, across.abs() - width / 2)  # negative on the scratch
     cover = (0.5 - distance).clamp(0, 1)
     return replace(data, images=to_bytes(data.images / 255 + strength * cover.unsqueeze(1))), cover >= 0.5
+
+
+def surfaces(n, *, seed=0, size=32, amplitude=0.1, noise=0.04):
+    """n flat surfaces without a defect: a nearly grey ground, one grating over all of it, a little noise.
+
+    seed: the same arguments give the same images. size: side S in pixels. amplitude: of the grating, noise: of each
+    pixel and channel, standard deviations in units of [0, 1].
+    Returns ImageData, images uint8 [n, 3, S, S], with the factors of `gratings`. Raises ValueError as `gratings`.
+    """
+    waves, factors = gratings(n, "static", seed=2 * seed, size=size)
+    generator = torch.Generator().manual_seed(2 * seed + 1)
+    ground = 0.45 + 0.1 * torch.rand(n, 3, 1, 1, generator=generator)
+    grain = noise * torch.randn(n, 3, size, size, generator=generator)
+    images = to_bytes(ground + amplitude * waves.unsqueeze(1) + grain)
+    labels = torch.zeros(n, dtype=torch.int64)
+    return ImageData(images, labels, ("normal",), "surfaces", (0.5,) * 3, (0.12,) * 3, factors)
