@@ -98,7 +98,7 @@ class AggregationHead(nn.Module):
         self.apply(init_weights)
 
     def forward(self, tokens, chosen=None):
-        """tokens: [B, N, D]; chosen: bool [B, N, N], which tokens are read for each patch, or None. Returns [B, N, D]."""
+        """tokens: [B, N, D]; chosen: bool [B, N, N], which are read for each patch, or None. Returns [B, N, D]."""
         mean = tokens.mean(dim=1, keepdim=True)  # [B, 1, D]
         seen = self.norm1(torch.cat([mean, tokens], dim=1))  # [B, 1 + N, D]
         q, k, v = rearrange(self.qkv(seen), "b n (three h d) -> three b h n d", three=3, h=self.heads)
