@@ -239,7 +239,7 @@ def check_dense_all(module):
 DENSE_BUGS = {
     "distance inverted": (".rsqrt()", ".sqrt()"),
     "distance without the root": (".rsqrt()", ".reciprocal()"),
-    "distance to the farthest hidden patch": ("distance.amin(dim=-1)", "distance.amax(dim=-1)"),
+    "distance to the farthest hidden patch": (".amin(dim=-1)", ".amax(dim=-1)"),
     "lambda on the hidden tokens": (
         "energy.mean() + warmed_up(self.steps, self.strength, self.warmup) * (weights * seen).mean()",
         "warmed_up(self.steps, self.strength, self.warmup) * energy.mean() + (weights * seen).mean()",

@@ -98,7 +98,7 @@ class AggregationHead(nn.Module):
         self.apply(init_weights)
 
     def forward(self, tokens, chosen=None):
-        """tokens: [B, N, D]; chosen: bool [B, N, N], which tokens tell of each patch, or None. Returns [B, N, D]."""
+        """tokens: [B, N, D]; chosen: bool [B, N, N], which are read for each patch, or None. Returns [B, N, D]."""
         mean = tokens.mean(dim=1, keepdim=True)  # [B, 1, D]
         seen = self.norm1(torch.cat([mean, tokens], dim=1))  # [B, 1 + N, D]
         q, k, v = rearrange(self.qkv(seen), "b n (three h d) -> three b h n d", three=3, h=self.heads)
@@ -134,7 +134,7 @@ class NeighbourTeacher(EMATeacher):
 
 
 class DMTJEPA(JEPA):
-    """A JEPA whose targets are told by neighbours; h reads the context tokens before the predictor does.
+    """A JEPA whose targets are made of neighbours; h reads the context tokens before the predictor does.
 
     encoder: a ViT for images. predictor: Predictor. choose: as in NeighbourTeacher. others: of JEPA, such as `weight`;
     the regulariser is asked of the encoder's tokens, not of what h made of them.

@@ -41,8 +41,9 @@ def distance_weights(masks, grid):
     """
     axes = (torch.arange(side, dtype=torch.float32) for side in grid)
     place = torch.cartesian_prod(*axes).to(masks.context.device)  # [N, 2] or [N, 3]
-    distance = torch.cdist(place[masks.context], place[masks.targets.flatten(1)])  # [B, K_c, M K_t]
-    return distance.amin(dim=-1).rsqrt()
+    seen, hidden = place[masks.context], place[masks.targets.flatten(1)]  # [B, K_c, 2], [B, M K_t, 2]
+    exact = "donot_use_mm_for_euclid_dist"  # differences of places, not a rounded matrix product
+    return torch.cdist(seen, hidden, compute_mode=exact).amin(dim=-1).rsqrt()
 
 
 def warmed_up(step, strength, warmup):
