@@ -175,7 +175,7 @@ BUGS = {
         bootleg, "super().__init__(encoder)", "super().__init__(encoder); self.encoder = encoder", check_bootleg
     ),
     "Bootleg: last layer forgotten": (
-        bootleg, "self.encoder.layers(x)  #", "self.encoder.layers(x)[:1] + self.encoder.layers(x)[:-1]  #",
+        bootleg, "(i + 1) * len(layers) // levels - 1", "max(0, i - 1)",
         check_bootleg,
     ),
     "SALT: the target encoder follows": (

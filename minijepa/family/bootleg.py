@@ -23,25 +23,35 @@ TRAINING = recipe.TRAINING
 masks = recipe.masks
 
 
-class LayersTeacher(EMATeacher):
-    """The target encoder whose targets are all its layers, each normalised, one after the other.
+def several(layers, levels):
+    """Evenly spaced layers, the last among them, each LayerNorm'ed, one after the other.
 
-    encoder: the context encoder, copied at once. `self.dim` is the width of the targets, L D.
+    layers: a list of L tensors [B, K, D], from `ViT.layers`. levels: how many of them, 1..L.
+    Returns [B, K, levels * D].
+    """
+    chosen = [layers[(i + 1) * len(layers) // levels - 1] for i in range(levels)]
+    return torch.cat([nn.functional.layer_norm(y.float(), y.shape[-1:]) for y in chosen], dim=-1)
+
+
+class LayersTeacher(EMATeacher):
+    """The target encoder whose targets are several of its layers, each normalised, one after the other.
+
+    encoder: the context encoder, copied at once. levels: how many layers, evenly spaced. `self.dim` is the width of the
+    targets, levels * D.
     """
 
-    def __init__(self, encoder):
+    def __init__(self, encoder, levels):
         super().__init__(encoder)
-        self.dim = len(encoder.blocks) * encoder.dim
+        self.levels, self.dim = levels, levels * encoder.dim
 
     @torch.no_grad()
     def forward(self, x):
-        """x: [B, C, H, W] -> [B, N, L D]; the features l D to (l + 1) D come from layer l."""
-        layers = self.encoder.layers(x)  # L times [B, N, D]
-        return torch.cat([nn.functional.layer_norm(y.float(), y.shape[-1:]) for y in layers], dim=-1)
+        """x: [B, C, H, W] (clips [B, C, T, H, W]) -> targets [B, N, levels * D]."""
+        return several(self.encoder.layers(x), self.levels)
 
 
 def model(encoder, weight=recipe.WEIGHT):
     """A JEPA whose predictor answers for every layer. encoder: a ViT; weight: of the regulariser, as in the recipe."""
-    teacher = LayersTeacher(encoder)
+    teacher = LayersTeacher(encoder, levels=len(encoder.blocks))
     predictor = Predictor(encoder.dim, encoder.grid, width=48, depth=2, heads=3, out_dim=teacher.dim)
     return JEPA(encoder, predictor, teacher, weight=weight)

@@ -4,9 +4,9 @@
     x --> view 2 --> slow copies of encoder and projector, no gradient --> z'
     loss = |q / |q| - z' / |z'||^2, and the same with the two views swapped
 
-There are no negatives. Predictor, slow copy and stop-gradient are I-JEPA's, which hides patches where BYOL crops and
-changes colours. Here it is a ViT with a smaller projector and predictor; the optimiser and the distortions are the
-course's.
+There are no negatives. I-JEPA has predictor, slow copy and stop-gradient from here; it hides patches where BYOL crops
+and changes colours. Here it is a ViT with a smaller projector and predictor, whose BatchNorm sees both views together;
+the optimiser and the distortions are the course's.
 Source: BYOL (arXiv:2006.07733, section 3.1).
 
     model = byol.model(ViT.nano(img_size=32, patch_size=4))

@@ -10,7 +10,8 @@ positional collapse costs little. The masks here are the recipe's, one per batch
 same patch, and a variance over images at a fixed position needs no further forward pass. The price is that a step sees
 one mask instead of B.
 Source: C-JEPA (arXiv:2410.19560), which adds VICReg's terms (arXiv:2105.04906, section 4) to I-JEPA; 25, 25 and 1 are
-VICReg's weights. beta, the places, and the means in the invariance are our choice.
+VICReg's weights; beta = .001 and a mean over patches are reported of C-JEPA, whose code is not public. Which means are
+compared, the places, and V and C of the context alone are our choice. The recipe's own regulariser is left out.
 
     model = cjepa.model(ViT.nano(img_size=32, patch_size=4))
     fit(model, course_data()[0], cjepa.masks, steps=1000, **cjepa.TRAINING)

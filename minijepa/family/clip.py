@@ -36,7 +36,8 @@ def clip_loss(images, captions, scale):
     """Which of B captions belongs to an image, and which of B images to a caption? The mean of two cross-entropies.
 
     images, captions: unit vectors [B, D], row i of both from one pair; the cosines are multiplied by `scale`, above 0,
-    one over the temperature. Returns a scalar >= 0; log B if all cosines are equal.
+    one over the temperature. Returns a scalar >= 0; log B if all cosines are equal. Where two images of the batch have
+    the same caption, it still counts the other's as wrong, so it cannot reach 0.
     Source: CLIP (arXiv:2103.00020, figure 3).
     """
     logits = scale * images @ captions.T  # [B, B]: a row per image, a column per caption
@@ -74,7 +75,11 @@ class TextEncoder(nn.Module):
         self.layers = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
 
     def forward(self, captions):
-        """captions: int64 [B, L] -> [B, D]."""
+        """captions: int64 [B, L] -> [B, D]. Raises ValueError for captions of more than `length` words."""
+        if captions.shape[1] > len(self.pos_embed):
+            raise ValueError(
+                f"captions may have up to {len(self.pos_embed)} words, got {captions.shape[1]}: raise length"
+            )
         padding = captions == 0  # [B, L]
         x = self.embedding(captions) + self.pos_embed[: captions.shape[1]]  # [B, L, D]
         x = self.layers(x, src_key_padding_mask=padding)  # [B, L, D]

@@ -7,7 +7,7 @@
 
 The target encoder is the one that sees every patch, so its pass is worth sharing. Hidden patches no longer enter the
 encoder, as they do in data2vec.py. Source: data2vec 2.0 (arXiv:2212.07525, section 3). Substituted: the decoder, here
-a small transformer instead of convolutions; the optimiser is the recipe's.
+a small transformer instead of convolutions; optimiser and regulariser (of the M B pooled contexts) are the recipe's.
 
     model = data2vec2.model(ViT.nano(img_size=32, patch_size=4))
     fit(model, course_data()[0], data2vec2.masks, steps=800, **data2vec2.TRAINING)

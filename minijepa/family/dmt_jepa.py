@@ -20,7 +20,7 @@ from einops import rearrange
 from torch import nn
 from torch.nn import functional as F
 
-from minijepa.ema import EMATeacher, tensors_of
+from minijepa.ema import EMATeacher, follow
 from minijepa.jepa import JEPA
 from minijepa.predictor import Predictor
 from minijepa.training import recipe
@@ -154,7 +154,7 @@ class DMTJEPA(JEPA):
     def after_step(self, momentum):
         """The target encoder follows the encoder, and its head the head, by the same momentum."""
         super().after_step(momentum)
-        torch._foreach_lerp_(tensors_of(self.teacher.head), tensors_of(self.head), 1 - momentum)
+        follow(self.teacher.head, self.head, momentum)
 
 
 def model(encoder, choose=most_similar):

@@ -2,13 +2,13 @@
 
     x --> context encoder, several layers --> predictor --> prediction at hidden patches, and again at visible ones
     x --> target encoder, the same layers, each LayerNorm'ed, concatenated        --> what they should be
-    loss = L_predict + lambda * mean over visible patches i of D_i / sqrt(distance of i to the nearest hidden patch)
+    loss = L_predict + lambda * mean over visible patches i of D_i / sqrt(distance of i to the nearest target patch)
 
 A loss on hidden patches alone never asks what a visible patch knows of its own place; this one does, least where
-nothing hidden is near, and only after a warm-up of lambda. Here it trains on images with the recipe's masks, as an
+no target is near, and only after a warm-up of lambda. Here it trains on images with the recipe's masks, as an
 image has patches where a clip has tubelets (masks and a grid of three axes work as well). Substituted: one linear map
 fuses the layers, in the released code an MLP does; they are LayerNorm'ed without parameters; the warm-up is short and
-begins at once. Source: V-JEPA 2.1 (arXiv:2603.14482), read in its released code, `app/vjepa_2_1`.
+begins at once; the regulariser (weight .03) is the recipe's. Source: V-JEPA 2.1 (arXiv:2603.14482), read in its released code, `app/vjepa_2_1`.
 
     model = vjepa21.model(ViT.nano(img_size=32, patch_size=4))
     fit(model, course_data()[0], vjepa21.masks, steps=1000, **vjepa21.TRAINING)
@@ -17,9 +17,8 @@ begins at once. Source: V-JEPA 2.1 (arXiv:2603.14482), read in its released code
 import torch
 from einops import rearrange
 from torch import nn
-from torch.nn import functional as F
 
-from minijepa.ema import EMATeacher
+from minijepa.family.bootleg import LayersTeacher, several
 from minijepa.jepa import JEPA, JEPAOutput, at_targets
 from minijepa.losses import l1
 from minijepa.predictor import Predictor
@@ -33,10 +32,10 @@ masks = recipe.masks
 
 
 def distance_weights(masks, grid):
-    """1 / sqrt(d) for each visible patch, d its Euclidean distance to the nearest hidden one, in patches.
+    """1 / sqrt(d) for each visible patch, d its Euclidean distance to the nearest target patch, in patches.
 
     masks: Masks with context [B, K_c] and targets [B, M, K_t]. grid: (rows, columns), or (times, rows, columns) of
-    tubelets. Returns [B, K_c] in (0, 1]: 1 next to a hidden patch, 1/2 at a distance of four.
+    tubelets. Returns [B, K_c] in (0, 1]: 1 next to a target patch, 1/2 at a distance of four.
     Source: V-JEPA 2.1's released `masks_dist.py`.
     """
     axes = (torch.arange(side, dtype=torch.float32) for side in grid)
@@ -54,28 +53,6 @@ def warmed_up(step, strength, warmup):
     """
     first, last = warmup
     return strength * ((step - first) / (last - first)).clamp(0, 1)
-
-
-def several(layers, levels):
-    """Evenly spaced layers, the last among them, each LayerNorm'ed and then concatenated.
-
-    layers: a list of L tensors [B, K, D], from `ViT.layers`. Returns [B, K, levels * D].
-    """
-    chosen = [layers[(i + 1) * len(layers) // levels - 1] for i in range(levels)]
-    return torch.cat([F.layer_norm(y.float(), y.shape[-1:]) for y in chosen], dim=-1)
-
-
-class DeepTeacher(EMATeacher):
-    """The target encoder, several of its layers: targets [B, N, levels * D], without gradient."""
-
-    def __init__(self, encoder, levels):
-        super().__init__(encoder)
-        self.levels, self.dim = levels, levels * encoder.dim
-
-    @torch.no_grad()
-    def forward(self, x):
-        """x: [B, C, H, W] (clips [B, C, T, H, W]) -> targets [B, N, levels * D]."""
-        return several(self.encoder.layers(x), self.levels)
 
 
 class DensePredictor(Predictor):
@@ -119,7 +96,7 @@ class DenseJEPA(JEPA):
                 f"strength must be 0 or more and warmup (first, last) steps with 0 <= first < last, got {strength} "
                 f"and {tuple(warmup)}"
             )
-        super().__init__(encoder, predictor, DeepTeacher(encoder, levels), distance=l1, **others)
+        super().__init__(encoder, predictor, LayersTeacher(encoder, levels), distance=l1, **others)
         self.levels, self.strength, self.warmup = levels, strength, tuple(warmup)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 

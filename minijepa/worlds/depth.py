@@ -23,8 +23,14 @@ def growth(method, w, depth, lam, rho):
 
 
 def fixed_point(method, depth, rho):
-    """Where the encoder of a feature ends: rho^depth for "jepa", rho^(depth / (depth + 1)) for "mae"."""
-    return rho**depth if method == "jepa" else rho ** (depth / (depth + 1))
+    """Where the encoder of a feature ends: rho^depth for "jepa", rho^(depth / (depth + 1)) for "mae".
+
+    Raises ValueError for another method.
+    """
+    powers = {"jepa": depth, "mae": depth / (depth + 1)}
+    if method not in powers:
+        raise ValueError(f"method must be one of {', '.join(powers)}, got {method!r}")
+    return rho ** powers[method]
 
 
 def learning_time(method, depth, lam, rho, start=0.05, fraction=0.5, knots=20_001):
