@@ -7,7 +7,7 @@ Nothing is hidden, so the short code is all that forbids a copy. It is a linear 
 holds, a linear probe of the pooled tokens can find, so AE is compared with the others by the same features.
 Given two frames, the encoder sees one and the decoder draws the other: a predictive autoencoder.
 Source: Hinton and Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks", trained as one
-network here; the decoder, an MLP with one hidden layer, is that of the VAE (arXiv:1312.6114, appendix C) with GELU for tanh.
+network here; the decoder, an MLP with one hidden layer, is that of the VAE (arXiv:1312.6114, appendix C), with GELU.
 
     model = autoencoder.model(ViT.nano(img_size=32, patch_size=4))
     fit(model, course_data()[0], steps=1000, **autoencoder.TRAINING)

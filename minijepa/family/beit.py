@@ -55,9 +55,8 @@ class BEiT(nn.Module):
     """An encoder with a mask token, a linear head over the words of a vocabulary, and the vocabulary.
 
     encoder: a ViT with added positions ("sincos"). words: size K of the vocabulary, at most the patches of a batch.
-    The first batch that is trained on (of all processes; with accumulate the first microbatch) gives the vocabulary, from
-    then on a part of the state dict.
-    Raises ValueError for rotary positions.
+    The first batch that is trained on (of all processes; with accumulate, the first microbatch) gives the vocabulary,
+    from then on a part of the state dict. Raises ValueError for rotary positions.
     """
 
     def __init__(self, encoder, words=256):

@@ -5,8 +5,8 @@
               x --> a new encoder (patches seen) --> predictor --> prediction of s_y
 
 Targets that do not move cannot collapse, and neither EMA nor regulariser is needed; but what stage 1 has dropped, stage
-2 cannot learn. Both stages have the same masks. Source: SALT (arXiv:2509.24317), there on clips. Substituted: images, masks and smooth L1
-are those of the recipe.
+2 cannot learn. Both stages have the same masks. Source: SALT (arXiv:2509.24317), there on clips. Substituted: images,
+and the masks and the smooth L1 of the recipe.
 
     pixels = salt.pixel_model(ViT.nano(img_size=32, patch_size=4))
     fit(pixels, course_data()[0], salt.masks, steps=600, **salt.TRAINING)

@@ -8,7 +8,8 @@ A loss on hidden patches alone never asks what a visible patch knows of its own 
 no target is near, and only after a warm-up of lambda. Here it trains on images with the recipe's masks, as an
 image has patches where a clip has tubelets (masks and a grid of three axes work as well). Substituted: one linear map
 fuses the layers, in the released code an MLP does; they are LayerNorm'ed without parameters; the warm-up is short and
-begins at once; the regulariser (weight .03) is the recipe's. Source: V-JEPA 2.1 (arXiv:2603.14482), read in its released code, `app/vjepa_2_1`.
+begins at once; the regulariser (weight .03) is the recipe's.
+Source: V-JEPA 2.1 (arXiv:2603.14482), read in its released code, `app/vjepa_2_1`.
 
     model = vjepa21.model(ViT.nano(img_size=32, patch_size=4))
     fit(model, course_data()[0], vjepa21.masks, steps=1000, **vjepa21.TRAINING)
