@@ -101,6 +101,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
         "precision": "bfloat16",
         "settings": {"dim": trained.dim, "depth": len(trained.blocks), "weight": getattr(model, "weight", 0.0)}
         | ({"teacher_steps": first} if first else {})
+        | {key: changes[key] for key in ("model", "masks") if isinstance(changes.get(key), dict)}
         | {key: value for key, value in settings.items() if not callable(value)},
         "labels": labels,
         "minutes": round(minutes, 2),
@@ -219,7 +220,8 @@ def run(name, arm=None, seed=None):
             labels = table.get("labels", LABELS)
             changes = dict(table["arms"][a])
             twin = recorded_twin(changes, changes.pop("steps", table["steps"]), labels, s)
-            if twin and arm is None:  # the same run is recorded in another table
+            fits = twin and (name not in (*ABLATIONS, "trials") or "validation_knn" in twin["scores"])
+            if fits and arm is None:  # the same run is recorded in another table
                 write(name, [*read(name)["rows"], {**twin, "arm": a}])
                 continue
             changes.pop("teacher_steps", None)
