@@ -29,6 +29,7 @@ from minijepa.datasets.augment import crop_flip
 from minijepa.datasets.shapes import shapeworld
 from minijepa.family import (
     BYOL,
+    METHODS,
     VAE,
     Autoencoder,
     BEiT,
@@ -36,6 +37,7 @@ from minijepa.family import (
     MoCo,
     PixelTeacher,
     TwoViews,
+    cjepa,
     info_nce,
     lejepa_loss,
     two_views,
@@ -120,6 +122,8 @@ def relative(name):
         return {"autoencoder": Autoencoder, "vae": VAE}[name](encoder, code=3, hidden=8).double(), Images(), None, crop
     if name == "beit":
         return BEiT(encoder, words=8).double(), Images(), draw, crop
+    if name in ("bootleg", "cjepa"):
+        return METHODS[name].model(encoder).double(), Images(), cjepa.shared(draw) if name == "cjepa" else draw, crop
     pixels = PixelTeacher(encoder)  # MAE
     predictor = Predictor(12, GRID, width=12, depth=1, heads=3, out_dim=pixels.dim)
     return JEPA(encoder, predictor, pixels, l2).double(), Images(), draw, crop
@@ -304,8 +308,11 @@ def test_equals_the_run_of_one_process(name, together):
 
 @pytest.mark.parametrize(
     "name",
-    ["mae", "beit", "autoencoder", "vae", "data2vec", "simclr", "moco", "byol", "vicreg", "lejepa", "actions"],
-)
+    [
+        "data2vec", "bootleg", "cjepa", "mae", "beit", "autoencoder", "vae", "simclr", "moco",
+        "byol", "vicreg", "lejepa", "actions",
+    ],
+)  # fmt: skip
 def test_every_relative_equals_its_run_of_one_process(name, together):
     """Two views, too: their loss and BatchNorm see the examples of both processes."""
     alone = run_relative(name)
