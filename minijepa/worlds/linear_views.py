@@ -115,14 +115,10 @@ def plateau(signal, noise, weight_decay):
     Where W_p and W W^T share an eigenvector, with eigenvalues p and s,
     p' = s (signal - (signal + noise) p) - eta p and s' = 2 s (p (signal - (signal + noise) p) - eta). Both stand still
     at s = p^2 and p (signal - (signal + noise) p) = eta; the larger root is stable, and the eigenvalue of F is
-    (signal + noise) p^2; a start that is too small goes to 0 instead. weight_decay: eta > 0.
-    Returns 0 above `critical_decay`. Raises ValueError without weight decay, as the end then depends on the start.
-    Source: arXiv:2102.06810, section 3.
+    (signal + noise) p^2; a start that is too small goes to 0 instead.
+    weight_decay: eta >= 0; for 0 the limit of ever smaller ones, since a run without any ends where its start decides.
+    Returns 0 above `critical_decay`. Source: arXiv:2102.06810, section 3.
     """
-    if weight_decay <= 0:
-        raise ValueError(
-            f"without weight decay the eigenvalue depends on the start, got {weight_decay}: give one above 0"
-        )
     root = 1 - weight_decay / critical_decay(signal, noise)
     p = signal * (1 + math.sqrt(max(root, 0.0))) / (2 * (signal + noise))
     return (signal + noise) * p**2 if root >= 0 else 0.0
