@@ -17,6 +17,15 @@ def test_every_score_stands_in_its_cell():
     plots.plt.close(fig)
 
 
+def test_a_row_may_be_blank_in_a_later_panel():
+    table = {"pixels": {"x": 0.5}, "BYOL": {"x": 1.0}}
+    fig = plots.factor_matrix({"h": table, "z": {"pixels": {}, "BYOL": {"x": 0.25}}})
+    first, second = fig.axes[:2]
+    assert [text.get_text() for text in first.texts] == [".50", "1.00"]
+    assert [text.get_text() for text in second.texts] == ["", ".25"]
+    plots.plt.close(fig)
+
+
 def test_pairs_are_marked_on_the_diagonal():
     images = torch.zeros(3, 3, 4, 4, dtype=torch.uint8)
     cosines = torch.tensor([[1.0, 0.0, -1.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.25]])
