@@ -26,7 +26,7 @@ from test_contract import ActionConditioned, Transitions
 from minijepa.commands.arguments import parse_arguments, to_go_on
 from minijepa.datasets.augment import crop_flip
 from minijepa.datasets.shapes import shapeworld
-from minijepa.family import Data2Vec, PixelTeacher, TwoViews, info_nce, lejepa_loss, two_views
+from minijepa.family import CJEPA, Data2Vec, PixelTeacher, TwoViews, cjepa, info_nce, lejepa_loss, two_views
 from minijepa.jepa import JEPA
 from minijepa.losses import l2, sigreg, variance_covariance, vicreg
 from minijepa.machine.files import CannotWrite
@@ -100,6 +100,9 @@ def relative(name):
         return TwoViews(encoder, loss, width=8, hidden=16).double(), Images(), None, views
     if name == "data2vec":
         return Data2Vec(encoder, top=2).double(), Images(), draw, crop
+    if name == "cjepa":
+        predictor = Predictor(12, GRID, width=12, depth=1, heads=3)
+        return CJEPA(encoder, predictor, beta=0.1).double(), Images(), cjepa.shared(draw), crop
     pixels = PixelTeacher(encoder)  # MAE
     predictor = Predictor(12, GRID, width=12, depth=1, heads=3, out_dim=pixels.dim)
     return JEPA(encoder, predictor, pixels, l2).double(), Images(), draw, crop
@@ -282,7 +285,7 @@ def test_equals_the_run_of_one_process(name, together):
     assert_moved(alone, weight=settings.get("weight", 0), tokens=1 + settings.get("sets", False))
 
 
-@pytest.mark.parametrize("name", ["mae", "data2vec", "simclr", "vicreg", "lejepa", "actions"])
+@pytest.mark.parametrize("name", ["mae", "data2vec", "cjepa", "simclr", "vicreg", "lejepa", "actions"])
 def test_every_relative_equals_its_run_of_one_process(name, together):
     """Two views, too: their loss and BatchNorm see the examples of both processes."""
     alone = run_relative(name)
