@@ -29,7 +29,7 @@ from minijepa.datasets.augment import crop_flip
 from minijepa.datasets.shapes import shapeworld
 from minijepa.family import (
     BYOL,
-    METHODS,
+    CJEPA,
     VAE,
     Autoencoder,
     BEiT,
@@ -37,6 +37,7 @@ from minijepa.family import (
     MoCo,
     PixelTeacher,
     TwoViews,
+    bootleg,
     cjepa,
     info_nce,
     lejepa_loss,
@@ -122,8 +123,11 @@ def relative(name):
         return {"autoencoder": Autoencoder, "vae": VAE}[name](encoder, code=3, hidden=8).double(), Images(), None, crop
     if name == "beit":
         return BEiT(encoder, words=8).double(), Images(), draw, crop
-    if name in ("bootleg", "cjepa"):
-        return METHODS[name].model(encoder).double(), Images(), cjepa.shared(draw) if name == "cjepa" else draw, crop
+    if name == "bootleg":
+        return bootleg.model(encoder).double(), Images(), draw, crop
+    if name == "cjepa":
+        predictor = Predictor(12, GRID, width=12, depth=1, heads=3)
+        return CJEPA(encoder, predictor, beta=0.1).double(), Images(), cjepa.shared(draw), crop
     pixels = PixelTeacher(encoder)  # MAE
     predictor = Predictor(12, GRID, width=12, depth=1, heads=3, out_dim=pixels.dim)
     return JEPA(encoder, predictor, pixels, l2).double(), Images(), draw, crop

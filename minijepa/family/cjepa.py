@@ -70,7 +70,7 @@ class CJEPA(JEPA):
     """A JEPA whose loss has `beta` times `cjepa_regulariser`. encoder, predictor, teacher, distance: as in JEPA.
 
     where: a key of PLACES. With "positions" all images of a batch need one context, as `masks` draws it: otherwise
-    ValueError. On several processes the regulariser is asked of the whole batch.
+    ValueError. On several processes variance and covariance are those of the whole batch.
     """
 
     compares_examples = True  # so `fit` refuses to cut its batches into microbatches
@@ -86,10 +86,9 @@ class CJEPA(JEPA):
                 "where='positions' compares images patch by patch: give a whole batch one mask, as `masks`"
             )
         output = super().compare(x, masks, all_targets, **which)
-        context, prediction, target = (
-            whole_batch(tokens, self.training) for tokens in (output.context, output.prediction, output.target)
-        )
-        output.loss = output.loss + self.beta * cjepa_regulariser(context, prediction, target, self.where)
+        context = whole_batch(output.context, self.training)  # the other two are compared within an image
+        terms = cjepa_regulariser(context, output.prediction, output.target, self.where)
+        output.loss = output.loss + self.beta * terms
         return output
 
 
