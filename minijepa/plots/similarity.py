@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 
-from minijepa.plots.figures import to_numpy
+from minijepa.plots.figures import BLUE, to_numpy
 
 
 def self_similarity(images, maps, grid, patches, label):
@@ -38,29 +38,21 @@ def self_similarity(images, maps, grid, patches, label):
     return fig
 
 
-def seed_points(scores, xlabel, baselines=None):
+def seed_points(scores, xlabel):
     """Scores of several seeds as points, one row per condition, one panel per question; a bar marks the mean. A Figure.
 
-    scores: dict question -> dict condition -> list of numbers, one per seed.
+    scores: dict question -> dict condition -> list of numbers, one per seed; the same conditions for every question.
     xlabel: dict question -> name of its score.
-    baselines: dict question -> dict name -> number, drawn as vertical lines, or None.
     """
     conditions = list(next(iter(scores.values())))
-    fig, axes = plt.subplots(
-        1, len(scores), figsize=(2.5 * len(scores) + 1.3, 0.34 * len(conditions) + 1.3), sharey=True, squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
+    size = (2.5 * len(scores) + 1.3, 0.34 * len(conditions) + 1.1)
+    fig, axes = plt.subplots(1, len(scores), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for ax, (question, rows) in zip(axes[0], scores.items(), strict=True):
         for k, values in enumerate(rows.values()):
             mean = sum(values) / len(values)
             ax.plot([mean, mean], [k - 0.32, k + 0.32], color="black", lw=2)
-            ax.plot(values, [k] * len(values), "o", color="#0072B2", ms=5, alpha=0.8)
-        for style, (name, value) in zip(("--", ":", "-."), (baselines or {}).get(question, {}).items(), strict=False):
-            ax.axvline(value, color="#6B6B6B", ls=style, lw=1.2, label=name)
+            ax.plot(values, [k] * len(values), "o", color=BLUE, ms=5, alpha=0.8)
         ax.set(yticks=range(len(conditions)), yticklabels=conditions, xlabel=xlabel[question], title=question)
         ax.grid(axis="x", alpha=0.25)
     axes[0, 0].invert_yaxis()
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    if names:
-        fig.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8, frameon=False)
     return fig
