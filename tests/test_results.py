@@ -50,7 +50,7 @@ def test_a_recorded_table_says_how_it_was_made(path):
         )
         assert made_by(row, path.stem), row["command"]
         assert all(math.isfinite(value) for value in row["scores"].values())
-        assert row["knn_curve"][0][0] == 0 and row["knn_curve"][-1][0] == row["steps"]
+        assert row["knn_curve"][0][0] == 0 and 0.9 * row["steps"] < row["knn_curve"][-1][0] <= row["steps"]
 
 
 def test_one_baseline_for_one_random_init_encoder():
@@ -89,11 +89,16 @@ def test_the_cheapest_row_run_again_at_a_small_scale_is_like_the_recorded(name):
     kept = min(load_recorded(name)["rows"], key=lambda row: row.get("cpu_minutes", row["minutes"]))
     train, heldout = (easy(shapeworld(count, seed=seed)) for count, seed in ((420, 0), (60, 1)))
     row = results.run_row(name, kept["arm"], 0, steps=2, train=train, heldout=heldout, labels=300)
-    assert row["scores"].keys() == kept["scores"].keys()
+    assert measured(row, name) == measured(kept, name)
     assert row.keys() - {"cpu_minutes"} == kept.keys() - {"cpu_minutes"}  # noted since the second table
     assert row["labels"] == 300 and kept["labels"] == results.TABLES[name].get("labels", results.LABELS)
     assert all(row["scores"][key] > 0.9 for key in results.PROBES.values()), row["scores"]
     assert [step for step, _ in row["knn_curve"]] == [0, 1, 2]
+
+
+def measured(row, name):
+    """The names of a row's scores. A row that the family has from the trials was scored on validation images, too."""
+    return {key for key in row["scores"] if name != "family" or not key.startswith("validation_")}
 
 
 def easy(data):
@@ -105,7 +110,9 @@ def easy(data):
 
 @pytest.mark.parametrize(("name", "arm"), [(name, arm) for name, t in results.TABLES.items() for arm in t["arms"]])
 def test_every_arm_trains(name, arm):
-    changes = {key: value for key, value in results.TABLES[name]["arms"][arm].items() if key != "steps"}
+    changes = {
+        key: value for key, value in results.TABLES[name]["arms"][arm].items() if key not in ("steps", "teacher_steps")
+    }
     model, masks, settings = results.make(0, **changes)
     if masks is None:
         return  # supervised: the next test runs it
