@@ -25,7 +25,9 @@ class Silent:
 
 def seconds_per_step(changes, train, steps=10):
     """Of the processor, median over the steps after the first three."""
-    model, masks, settings = make(0, **{key: value for key, value in changes.items() if key != "steps"})
+    model, masks, settings = make(
+        0, **{key: value for key, value in changes.items() if key not in ("steps", "teacher_steps")}
+    )
     ends = []
     if isinstance(model, ViT):  # supervised
         for some in (2, 2 + steps):  # the same beginning and end, some steps more
@@ -40,10 +42,12 @@ def seconds_per_step(changes, train, steps=10):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", choices=("peers", "family"), default="peers")
     parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    train, table, best = cifar10("train"), TABLES["peers"], {}
-    for _ in range(parser.parse_args().rounds):
+    train, table, best = cifar10("train"), TABLES[arguments.table], {}
+    for _ in range(arguments.rounds):
         for arm, changes in table["arms"].items():
             took = seconds_per_step(changes, train)
             best[arm] = min(took, best.get(arm, took))
