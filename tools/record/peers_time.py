@@ -1,6 +1,6 @@
-"""How many steps of each relative take as long as the recipe's 2,000: the steps of the table of peers.
+"""How many steps of each relative take as long as the recipe's: the steps of the tables of peers and of the family.
 
-    python tools/record/peers_time.py [--rounds 3]
+    python tools/record/peers_time.py [--table family] [--rounds 3]
 
 All train on one thread, in turns, a few steps each; the processor's clock, the median step of the fastest round.
 """
