@@ -130,7 +130,7 @@ DMT_BUGS = {
 
 """,
     ),
-    "the head's copy stands still": ("        torch._foreach_lerp_(", "        (lambda *parts: None)("),
+    "the head's copy stands still": ("        follow(self.teacher.head,", "        print(self.teacher.head,"),
     "context without the head": ("self.predictor(self.head(context), masks", "self.predictor(context, masks"),
 }  # fmt: skip
 
@@ -252,10 +252,10 @@ DENSE_BUGS = {
         "gather_tokens(all_targets, masks.context)",
         "all_targets[:, : masks.context.shape[1]]",
     ),
-    "the first layers instead of the last": ("(i + 1) * len(layers) // levels - 1", "i * len(layers) // levels"),
-    "the target's gradient is kept": (
-        "    @torch.no_grad()\n    def forward(self, x):",
-        "    def forward(self, x):\n        self.encoder.requires_grad_(True)",
+    "layers in the wrong order": ("several(layers, self.levels)", "several(layers[::-1], self.levels)"),
+    "targets of the context encoder, with their gradient": (
+        "target = at_targets(all_targets, masks)  #",
+        "target = at_targets(several(self.encoder.layers(x), self.levels), masks)  #",
     ),
     "one linear map for hidden and visible": ("self.again(seen)", "self.proj(seen)"),
 }

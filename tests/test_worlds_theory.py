@@ -165,7 +165,7 @@ DEPTH_BUGS = {
     "target not detached": ('{"jepa": 3 - 1 / depth,', '{"jepa": 2 - 1 / depth,'),
     "depth lost": ("return depth * lam * (w **", "return lam * (w **"),
     "rho on the wrong side": ("- w**3 / rho)", "- w**3 * rho)"),
-    "half of the wrong end": ('rho**depth if method == "jepa"', 'rho if method == "jepa"'),
+    "half of the wrong end": ('{"jepa": depth, "mae"', '{"jepa": 1, "mae"'),
 }
 
 

@@ -33,10 +33,9 @@ class SharedTargets(JEPA):
         """x: [B, C, H, W]; masks: MaskSets of M masks of equal sizes. Returns JEPAOutput for the M B masked images."""
         m = len(masks.sets)
         all_targets = self.teacher(x)  # [B, N, D], no gradient: one pass for all masks
-        every = Masks(
-            *(torch.cat([getattr(s, part) for s in masks.sets]) for part in ("context", "targets"))
-        )  # M B rows
-        return self.compare(x.repeat(m, 1, 1, 1), every, all_targets.repeat(m, 1, 1))
+        context = torch.cat([each.context for each in masks.sets])  # [M B, K_c]
+        targets = torch.cat([each.targets for each in masks.sets])  # [M B, 1, K_t]
+        return self.compare(x.repeat(m, 1, 1, 1), Masks(context, targets), all_targets.repeat(m, 1, 1))
 
 
 def model(encoder, weight=recipe.WEIGHT):
