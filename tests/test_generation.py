@@ -13,6 +13,10 @@ from minijepa import ViT, fit, shapeworld
 from minijepa.family import Frames, autoencoder, beit, mae, vae
 from minijepa.losses import l2
 
+WITHOUT_TRANSFORMERS = (
+    "compares with transformers; `make test` installs it where it can be had, or pip install -e '.[oracles]'"
+)
+
 BATCH = 6
 
 
@@ -243,8 +247,7 @@ def test_maes_decoder_is_light():
 
 
 def test_maes_loss_is_that_of_transformers():
-    reason = "transformers is missing: pip install -e '.[oracles]'"
-    transformers = pytest.importorskip("transformers", reason=reason)
+    transformers = pytest.importorskip("transformers", reason=WITHOUT_TRANSFORMERS)
     config = transformers.ViTMAEConfig(
         image_size=32, patch_size=4, norm_pix_loss=True, hidden_size=24, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=48, decoder_hidden_size=24, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
