@@ -64,7 +64,8 @@ def scratched(data, strength, *, seed=0, length=10.0, width=1.0):
     """The same images, each with one straight scratch of random place and direction, and where it is.
 
     data: ImageData, images uint8 [N, 3, S, S]. strength: what the scratch adds to each channel, in units of [0, 1];
-    negative darkens. seed: of places and directions. length, width: in pixels.
+    negative darkens. seed: of places and directions; give another one than that of a texture, which draws alike.
+    length, width: in pixels.
     Returns (ImageData, bool [N, S, S]): the images, and the pixels that a scratch covers by half or more.
     Raises ValueError for a seed or a size out of its range.
     """
