@@ -21,7 +21,7 @@ class Search:
 
 
 @torch.no_grad()
-def cem(score, mean, *, std, longest, samples=256, elites=16, iterations=4, generator=None, keep=False):
+def cem(score, mean, *, std, longest, samples=128, elites=12, iterations=4, generator=None, keep=False):
     """The cross-entropy method: fit the Gaussian to the cheapest samples, and again.
 
     score: function, actions [E, S, H, A] -> costs [E, S].
@@ -47,7 +47,7 @@ def cem(score, mean, *, std, longest, samples=256, elites=16, iterations=4, gene
 
 
 @torch.no_grad()
-def mppi(score, mean, *, std, longest, samples=256, temperature=0.05, iterations=4, generator=None, keep=False):
+def mppi(score, mean, *, std, longest, samples=128, temperature=0.05, iterations=4, generator=None, keep=False):
     """Model-predictive path integral control: the new mean weighs sample s by exp(-(cost_s - min cost) / temperature).
 
     Arguments and result as of `cem`, but that the spread stays as it is and the plan is the last mean. `temperature` is

@@ -28,7 +28,7 @@ def total(distance):
     return distance.mean(dim=-1)
 
 
-def closest(distance, hurry=0.1):
+def closest(distance, hurry=0.2):
     """The closest approach, plus `hurry` times the mean, which prefers the plan that is near the goal for longer."""
     return distance.amin(dim=-1) + hurry * distance.mean(dim=-1)
 
@@ -37,7 +37,7 @@ def closest(distance, hurry=0.1):
 
 
 class Oracle:
-    """The exact dynamics in the place of a learned model. An observation is the state itself: (x, y, wall), [..., 5]."""
+    """The exact dynamics in the place of a learned model. An observation is the state: (x, y, wall), [..., 5]."""
 
     def __init__(self, world):
         self.world = world
@@ -97,7 +97,7 @@ class Planner:
         return self.cost(self.distance(self.imagine(z, actions)))
 
     def distance(self, z):
-        """How far imagined states are from the goal: [E, S, H, D] -> [E, S, H]. A state's wall is everywhere the same."""
+        """How far imagined states are from the goal: [E, S, H, D] -> [E, S, H]. The wall, where known, cancels."""
         return (z - self.goal[:, None, None]).norm(dim=-1)
 
     @torch.no_grad()

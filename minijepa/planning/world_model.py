@@ -43,7 +43,7 @@ class FrameEncoder(nn.Module):
 class Dynamics(nn.Module):
     """g: the predictor that hears the action. z [..., D], action [..., A] -> z + MLP(z, action / scale) [..., D]."""
 
-    def __init__(self, dim=32, action_dim=2, width=128, scale=0.1):
+    def __init__(self, dim=32, action_dim=2, width=96, scale=0.1):
         super().__init__()
         self.scale = scale  # the longest action: the network sees numbers of size 1
         self.net = nn.Sequential(
