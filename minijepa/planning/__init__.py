@@ -1,6 +1,9 @@
 """World models: a JEPA that hears actions, and what plans with it."""
 
 from minijepa.planning.cem import Search, cem, mppi
+from minijepa.planning.decoder import Decoder
+from minijepa.planning.gradient import gradient_search
+from minijepa.planning.inverse import InversePolicy
 from minijepa.planning.mpc import (
     Episodes,
     GreedyPolicy,
@@ -12,6 +15,7 @@ from minijepa.planning.mpc import (
     run_episodes,
     total,
 )
+from minijepa.planning.two_stages import learn, learn_dynamics, learn_representation
 from minijepa.planning.world_model import (
     LEWM,
     PLDM,
@@ -30,14 +34,20 @@ __all__ = [
     "LEWM",
     "LatentWalks",
     "encode_walks",
+    "learn",
+    "learn_representation",
+    "learn_dynamics",
+    "Decoder",
     "cem",
     "mppi",
+    "gradient_search",
     "Search",
     "Planner",
     "closest",
     "total",
     "last",
     "Oracle",
+    "InversePolicy",
     "RandomPolicy",
     "GreedyPolicy",
     "run_episodes",
