@@ -36,7 +36,7 @@ class FrameEncoder(nn.Module):
         self.dim = dim
 
     def forward(self, images):
-        patches = F.gelu(self.patch_embed(images.flatten(0, -4)))  # [..., C, S, S] -> [M, 16, S / 4, S / 4]
+        patches = F.gelu(self.patch_embed(images.reshape(-1, *images.shape[-3:])))  # [M, 16, S / 4, S / 4]
         return self.head(patches.flatten(1)).view(*images.shape[:-3], self.dim)
 
 

@@ -46,6 +46,17 @@ from minijepa.plots.film import film, heat
 from minijepa.plots.generation import from_patches, picture_rows
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
+from minijepa.plots.planning import (
+    action_energies,
+    agent_diagram,
+    as_picture,
+    draw_room,
+    plan_clouds,
+    room_paths,
+    room_strips,
+    success_bars,
+    success_curves,
+)
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.regularisers import phase_diagram, ring_codes
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
@@ -121,4 +132,13 @@ __all__ = [
     "ring_codes",
     "from_patches",
     "picture_rows",
+    "agent_diagram",
+    "as_picture",
+    "room_strips",
+    "draw_room",
+    "room_paths",
+    "plan_clouds",
+    "action_energies",
+    "success_curves",
+    "success_bars",
 ]
