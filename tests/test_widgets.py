@@ -9,6 +9,7 @@ import io
 import re
 import subprocess
 import sys
+from functools import partial
 
 import nbformat
 import numpy as np
@@ -18,10 +19,12 @@ from PIL import Image
 
 from minijepa.datasets.shapes import shapeworld
 from minijepa.masking.sampling import Masks
+from minijepa.planning import Decoder, Dynamics, FrameEncoder, Planner, WorldModel, cem, run_episodes
 from minijepa.plots.widgets import (
     CollapseExplorer,
     EnergyExplorer,
     MaskExplorer,
+    PlanExplorer,
     PredictionExplorer,
     Snapshot,
     SnapshotDuring,
@@ -31,6 +34,7 @@ from minijepa.plots.widgets.collapse import project, spectrum
 from minijepa.plots.widgets.masks import count_tokens, mask_row
 from minijepa.plots.widgets.prediction import block_places, collage, search
 from minijepa.training import recipe
+from minijepa.worlds import Tasks, TwoRooms
 
 GRID = (8, 8)
 
@@ -49,8 +53,18 @@ def explorers(data):
     return one_of_each(data)
 
 
+def plan_explorer():
+    """A planner around a world model that has learned nothing: what it does is up to the seed."""
+    torch.manual_seed(0)
+    model = WorldModel(FrameEncoder(), Dynamics()).eval()
+    planner = Planner(model, horizon=2, search=partial(cem, samples=16, elites=4, iterations=2))
+    return PlanExplorer(
+        planner, TwoRooms(), [(0.8, 0.5), (0.2, 0.5)], [(0.2, 0.2), (0.7, 0.8)], Decoder(FrameEncoder()), 6
+    )
+
+
 def one_of_each(data):
-    """The four explorers, small."""
+    """The explorers, small."""
     z = torch.randn(30, 8, generator=seeded())
     run = [
         Snapshot(step, z * (1 + step), {"position_std": 0.5 + step / 100, "share": 0.2}, 0.1) for step in (0, 10, 20)
@@ -60,6 +74,7 @@ def one_of_each(data):
         "mask": MaskExplorer(data.images[:16]),
         "prediction": PredictionExplorer(recipe.build(), data.subset(slice(0, 3)), data.subset(slice(3, 24)), (2, 3)),
         "collapse": CollapseExplorer({"healthy": run, "dead": run}, labels=torch.arange(30) % 3),
+        "plan": plan_explorer(),
         "energy": EnergyExplorer(energy, {"z": [0.0, 1.0, 2.0]}, ("a", range(6)), ("b", range(5))),
     }
 
@@ -391,3 +406,28 @@ def test_a_small_png_is_smaller_and_nearly_the_same(data):
     small = canvas.png(picture, small=True)
     assert len(small) < len(canvas.png(picture))
     assert np.abs(np.asarray(Image.open(io.BytesIO(small)).convert("RGB"), dtype=int) - np.asarray(picture)).mean() < 6
+
+
+# --- the plan ---
+
+
+def test_a_plan_is_the_planners_own_episode():
+    """The explorer's path is that of run_episodes, and going back and forth between steps changes nothing."""
+    explorer = plan_explorer()
+    forth = [state[0] for state in explorer.episode(0, 0, 5)]
+    explorer.episode(1, 1, 3)
+    again = [state[0] for state in explorer.episode(0, 0, 2)]
+    assert torch.equal(torch.cat(forth[:3]), torch.cat(again))
+    world, goal, start = TwoRooms(), torch.tensor([[0.8, 0.5]]), torch.tensor([[0.2, 0.2]])
+    tasks = Tasks(start, goal, world.walls(1, seeded()))
+    episodes = run_episodes(world, tasks, plan_explorer().planner, steps=5)
+    torch.testing.assert_close(torch.cat(forth), episodes.path[0])
+
+
+def test_the_energy_of_a_plan_is_lowest_where_the_frame_is():
+    explorer = plan_explorer()
+    picture, sentence = explorer.draw(goal=0, start=0, step=1)
+    assert picture.width > 600 and "Step 1" in sentence and "not within reach" in sentence
+    explorer.goals[0] = explorer.starts[0]
+    explorer.memory = {}
+    assert "(within reach)" in explorer.draw(goal=0, start=0, step=0)[1]

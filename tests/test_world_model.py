@@ -130,17 +130,18 @@ def test_frames_alone_and_in_a_batch_are_encoded_alike():
 
 
 def test_the_second_stage_moves_the_dynamics_alone_and_learns_what_the_first_frames_do():
-    """On an encoder that is the position itself, the dynamics learn to add the action."""
+    """On an encoder that gives the position, the dynamics learn to add the action."""
 
     class Position(nn.Module):
-        def forward(self, frames):  # the place of the brightest pixel, so nothing to learn
-            weight = (20 * frames[..., 0, :, :]).flatten(-2).softmax(dim=-1)
+        def forward(self, frames):  # the centre of the dot in pixels
+            dot = frames[..., 0, :, :].flatten(-2)
+            weight = dot / dot.sum(dim=-1, keepdim=True)
             row = torch.arange(28.0).repeat_interleave(28)
             column = torch.arange(28.0).repeat(28)
             return torch.stack([(weight * column).sum(-1), 27 - (weight * row).sum(-1)], dim=-1)
 
     walks = TwoRooms().walks(300, length=10, seed=0)
-    model = learn_dynamics(Position(), walks, steps=150)
+    model = learn_dynamics(Position(), walks, steps=500)
     z = encode_walks(model.encoder, TwoRooms().walks(50, seed=9), 5)
     clip = z.batch(torch.arange(50))
     with torch.no_grad():

@@ -21,7 +21,7 @@ class Search:
 
 
 @torch.no_grad()
-def cem(score, mean, *, std, longest, samples=128, elites=12, iterations=4, generator=None, keep=False):
+def cem(score, mean, *, std, longest, samples=128, elites=12, iterations=5, generator=None, keep=False):
     """The cross-entropy method: fit the Gaussian to the cheapest samples, and again.
 
     score: function, actions [E, S, H, A] -> costs [E, S].

@@ -23,6 +23,14 @@ from minijepa.plots.widgets import PredictionExplorer
 
 PredictionExplorer(recipe.build(), shapeworld(3, seed=0), shapeworld(30, seed=1), sizes=(2, 3, 8))
 """,
+    "plans": """
+from minijepa.planning import Dynamics, FrameEncoder, Planner, WorldModel
+from minijepa.plots.widgets import PlanExplorer
+from minijepa.worlds import TwoRooms
+
+places = [(0.2, 0.2), (0.8, 0.5), (0.3, 0.7)]
+PlanExplorer(Planner(WorldModel(FrameEncoder(), Dynamics()), horizon=2), TwoRooms(), places, places[::-1], steps=8)
+""",
 }
 
 

@@ -9,6 +9,7 @@ from minijepa.plots.widgets.collapse import CollapseExplorer, Snapshot, Snapshot
 from minijepa.plots.widgets.energy import EnergyExplorer
 from minijepa.plots.widgets.explorer import Explorer
 from minijepa.plots.widgets.masks import MaskExplorer
+from minijepa.plots.widgets.plan import PlanExplorer
 from minijepa.plots.widgets.prediction import PredictionExplorer
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "Snapshot",
     "SnapshotDuring",
     "EnergyExplorer",
+    "PlanExplorer",
     "Explorer",
 ]
