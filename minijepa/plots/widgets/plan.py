@@ -7,6 +7,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from minijepa.plots.figures import BLUE, GREEN, ORANGE, RED
+from minijepa.plots.planning import as_picture
 from minijepa.plots.widgets import canvas
 from minijepa.plots.widgets.explorer import Explorer
 
@@ -82,17 +83,18 @@ class PlanExplorer(Explorer):
         tried[0, :, 0] = self.first.flatten(0, 1)
         energy = self.planner.energy(z, tried)[0].view(self.first.shape[:2])  # [15, 15]
         parts = [
-            canvas.panel(room, "path (blue), plan as imagined (orange), goal (green)"),
-            canvas.panel(heat(energy.numpy()), "energy of the first action, a_x across, a_y upwards"),
+            canvas.panel(room, "the room"),
+            canvas.panel(heat(energy.numpy()), "energy of the first action"),
         ]
         if self.decoder is not None:
             frame = self.decoder.decode(imagined[-1:])[0].clamp(0, 1)
-            pixels = (255 * torch.stack([1 - frame[0], 1 - frame.amax(0), 1 - frame[1]])).byte()
-            parts.append(canvas.panel(canvas.enlarge(pixels, SIDE // 2), "end of the plan, decoded"))
+            pixels = (255 * as_picture(frame)).byte().movedim(-1, 0)  # [3, S, S]
+            parts.append(canvas.panel(canvas.enlarge(pixels, SIDE // 2), "end of the plan"))
         distance = (position - torch.tensor(self.goals[goal])).norm().item()
         word = "within reach" if distance <= self.world.reach else "not within reach"
         sentence = (
-            f"Step {step}: the dot is {distance:.2f} from the goal ({word}); next action "
+            f"Step {step}: path in blue, plan as imagined in orange, goal in green; energies with a_x across and a_y "
+            f"upwards. The dot is {distance:.2f} from the goal ({word}); next action "
             f"({plan[0, 0, 0]:.2f}, {plan[0, 0, 1]:.2f})."
         )
         return canvas.side_by_side(parts), sentence
