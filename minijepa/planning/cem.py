@@ -50,8 +50,8 @@ def cem(score, mean, *, std, longest, samples=128, elites=12, iterations=5, gene
 def mppi(score, mean, *, std, longest, samples=128, temperature=0.05, iterations=4, generator=None, keep=False):
     """Model-predictive path integral control: the new mean weighs sample s by exp(-(cost_s - min cost) / temperature).
 
-    Arguments and result as of `cem`, but that the spread stays as it is and the plan is the last mean. `temperature` is
-    measured in standard deviations of the costs, so that it means the same for every cost.
+    score, mean [E, H, A], std, longest, keep (True or False) and the result as of `cem`; the spread stays as it is.
+    temperature: in standard deviations of the costs, so that it means the same for every cost.
     Source: Williams et al. 2017 (arXiv:1509.01149); planner of PLDM (arXiv:2502.14819).
     """
     spread, rounds = torch.full_like(mean, std), []

@@ -23,6 +23,7 @@ class Decoder(nn.Module):
         self.patches = nn.ConvTranspose2d(16, channels, kernel_size=4, stride=4)
 
     def decode(self, z):
+        """Pictures of latents: z [..., D] -> [..., C, S, S]."""
         shape = z.shape[:-1]
         patches = self.head(z.flatten(0, -2)).view(-1, 16, self.side, self.side)
         image = self.patches(patches)  # [M, C, S, S]

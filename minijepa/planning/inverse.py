@@ -39,8 +39,10 @@ class InversePolicy(nn.Module):
 
     @torch.no_grad()
     def begin(self, goal):
+        """Remember the goal, an observation like any other: [E, ...]."""
         self.goal = self.encoder(goal)
 
     @torch.no_grad()
     def act(self, observation):
+        """The action that begins the way to the goal: observation [E, ...] -> [E, A]."""
         return self.read(self.encoder(observation), self.goal)

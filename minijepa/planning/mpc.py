@@ -43,6 +43,7 @@ class Oracle:
         self.world = world
 
     def encode(self, state):
+        """The state [..., 5] itself: there is nothing to infer."""
         return state
 
     def rollout(self, state, actions):
@@ -66,6 +67,7 @@ class Planner:
     search: `cem` or `mppi`, with its settings bound by functools.partial. std: its first standard deviation.
     longest: of an action. seed: of the search's random numbers.
     The next search starts from the last plan, moved on by one step. `act` keeps the last Search as `found`.
+    Raises ValueError if horizon or hold is below 1.
     """
 
     def __init__(self, model, horizon=6, hold=3, cost=closest, search=cem, std=0.07, longest=0.1, action_dim=2, seed=0):
@@ -124,9 +126,11 @@ class RandomPolicy:
         self.world, self.seed = world, seed
 
     def begin(self, goal):
+        """Forget the last episodes; the goal makes no difference."""
         self.generator = torch.Generator().manual_seed(self.seed)
 
     def act(self, observation):
+        """A random step per episode: observation [E, ...] -> [E, 2]."""
         count = len(observation)
         angle = 2 * torch.pi * torch.rand(count, generator=self.generator)
         speed = self.world.max_step * torch.rand(count, 1, generator=self.generator).sqrt()
@@ -137,9 +141,11 @@ class GreedyPolicy:
     """Straight to the goal, from the true positions (`Oracle.observe`); it knows of no wall."""
 
     def begin(self, goal):
+        """Remember the place of the goal: [E, 5]."""
         self.goal = goal[:, :2]
 
     def act(self, observation):
+        """The straight line to the goal: [E, 5] -> [E, 2]."""
         return self.goal - observation[:, :2]  # the world shortens it
 
 

@@ -62,6 +62,7 @@ class WorldModelOutput(NamedTuple):
 
     @property
     def numbers(self):
+        """The terms as floats."""
         return {name: float(value.detach()) for name, value in self.terms.items()}
 
 
@@ -72,6 +73,7 @@ class WorldModel(nn.Module):
     weights: of the terms against collapse, by name: variance, covariance, similarity (of neighbouring frames),
     inverse (dynamics: the action read off two neighbours), sigreg. Each is asked of the batch at one time step.
     steps: how many predictions in a row are trained; 1 is teacher forcing alone, 2 adds predictions of predictions.
+    Raises ValueError for a term of another name.
     """
 
     def __init__(self, encoder, dynamics, weights=PLDM, steps=2):
@@ -88,6 +90,7 @@ class WorldModel(nn.Module):
             self.inverse = nn.Sequential(nn.Linear(2 * dim, 64), nn.GELU(), nn.Linear(64, actions))
 
     def encode(self, frames):
+        """f: frames [..., C, S, S] -> z [..., D]."""
         return self.encoder(frames)
 
     def rollout(self, z, actions):
@@ -115,19 +118,24 @@ class WorldModel(nn.Module):
         return WorldModelOutput(loss, terms)
 
     def variance_term(self, z, actions):
+        """Does every feature vary? (`variance`)"""
         return variance(z)  # over the batch, at each time step
 
     def covariance_term(self, z, actions):
+        """Does a feature repeat another? (`covariance`)"""
         return covariance(z)
 
     def similarity_term(self, z, actions):
+        """|z_{t+1} - z_t|^2: PLDM's time similarity."""
         return l2(z[:, 1:], z[:, :-1]).mean()
 
     def inverse_term(self, z, actions):
+        """|MLP(z_t, z_{t+1}) - a_t / scale|^2: PLDM's inverse dynamics."""
         read = self.inverse(torch.cat([z[:, :-1], z[:, 1:]], dim=-1))  # [B, T - 1, A]
         return l2(read, actions / self.dynamics.scale).mean()
 
     def sigreg_term(self, z, actions):
+        """Is the batch of one time step a Gaussian? (`sigreg`)"""
         return torch.stack([sigreg(step) for step in z.unbind(dim=1)]).mean()
 
 

@@ -123,10 +123,12 @@ def with_one(z):
 
 
 def say(place):
+    """A place in words."""
     return f"({place[0]:.2g}, {place[1]:.2g})"
 
 
 def dot(pen, centre, radius, colour):
+    """A disc; radius in pixels."""
     x, y = centre
     pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
 
