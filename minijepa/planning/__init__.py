@@ -2,8 +2,58 @@
 
 from minijepa.planning.ac_predictor import ACPredictor, block_causal_mask
 from minijepa.planning.ac_world_model import ACOutput, ACWorldModel, Trajectories, Trajectory, encode_frames
+from minijepa.planning.cem import Search, cem, mppi
+from minijepa.planning.decoder import Decoder
+from minijepa.planning.gradient import gradient_search
+from minijepa.planning.inverse import InversePolicy
+from minijepa.planning.mpc import (
+    Episodes,
+    GreedyPolicy,
+    Oracle,
+    Planner,
+    RandomPolicy,
+    closest,
+    last,
+    run_episodes,
+    total,
+)
+from minijepa.planning.two_stages import learn, learn_dynamics, learn_representation
+from minijepa.planning.world_model import (
+    LEWM,
+    PLDM,
+    Dynamics,
+    FrameEncoder,
+    LatentWalks,
+    WorldModel,
+    encode_walks,
+)
 
 __all__ = [
+    "FrameEncoder",
+    "Dynamics",
+    "WorldModel",
+    "PLDM",
+    "LEWM",
+    "LatentWalks",
+    "encode_walks",
+    "learn",
+    "learn_representation",
+    "learn_dynamics",
+    "Decoder",
+    "cem",
+    "mppi",
+    "gradient_search",
+    "Search",
+    "Planner",
+    "closest",
+    "total",
+    "last",
+    "Oracle",
+    "InversePolicy",
+    "RandomPolicy",
+    "GreedyPolicy",
+    "run_episodes",
+    "Episodes",
     "block_causal_mask",
     "ACPredictor",
     "Trajectory",

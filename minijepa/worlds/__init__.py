@@ -17,6 +17,7 @@ from minijepa.worlds.linear import (
 )
 from minijepa.worlds.linear_views import ViewsRun, alignment, critical_decay, plateau, train_views, views_loss
 from minijepa.worlds.spectral import laplacian, smoothest_encoder, spectral_embedding, subspace_overlap
+from minijepa.worlds.two_rooms import Clip, Tasks, TwoRooms, Walks
 
 __all__ = [
     "SideBySide",
@@ -50,4 +51,8 @@ __all__ = [
     "spectral_embedding",
     "smoothest_encoder",
     "subspace_overlap",
+    "TwoRooms",
+    "Walks",
+    "Tasks",
+    "Clip",
 ]
