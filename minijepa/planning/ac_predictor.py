@@ -5,7 +5,7 @@
     so what comes out at its place can be trained to be patch j of frame t + 1: all steps at once, in one pass.
 
 There is no mask token: the question "what comes next?" is asked by the frame itself, and the action is its condition.
-Source: V-JEPA 2 (arXiv:2506.09985, section 3.1), and the released `ac_predictor.py` for the order of the tokens.
+Source: V-JEPA 2 (arXiv:2506.09985, section 3.1); the order of the tokens is that of the released code.
 """
 
 import torch
@@ -35,6 +35,7 @@ class ACPredictor(nn.Module):
     extrinsics_dim: numbers that describe the camera, or None; their token takes part only where they are given.
     positions: "rotary", or "rotary_published" for the released weights (see positions.rotation). Patches are rotated by
     time, row and column, the tokens of the conditions by time alone.
+    With square frames this is the released model. (It stretches the columns of others to as many as there are rows.)
     Raises ValueError for other positions, or for inputs whose steps and patches do not agree.
     """
 
@@ -90,7 +91,7 @@ class ACPredictor(nn.Module):
         steps = actions.shape[1]
         if z.shape[1] != steps * self.patches:
             raise ValueError(
-                f"{steps} actions need the {steps * self.patches} tokens of {steps} frames, {self.patches} patches each; "
+                f"{steps} actions need the {steps * self.patches} tokens of {steps} frames of {self.patches} patches, "
                 f"got {z.shape[1]} tokens: give one action for each frame that is seen"
             )
         patches = rearrange(self.embed(z), "b (t n) w -> b t n w", t=steps)  # [B, T, N, width]

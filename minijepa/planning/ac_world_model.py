@@ -6,8 +6,8 @@
     loss         = mean |forced - z_2 ... z_T|  +  mean |rolled - z_2 ... z_{1 + auto_steps}|
 
 Because the encoder is frozen, nothing can collapse here: the targets do not move.
-Source: V-JEPA 2 (arXiv:2506.09985, section 3.1 and equations 2-4). The first release of its code took z^_3 in the place of
-z^_2 when it began the rollout; this is the corrected one.
+Source: V-JEPA 2 (arXiv:2506.09985, section 3.1 and equations 2-4). The first release of its code began the rollout with
+z^_3 in the place of z^_2; this is the corrected one.
 """
 
 from typing import NamedTuple
@@ -19,9 +19,9 @@ from torch.nn.functional import l1_loss, layer_norm
 
 
 class Trajectory(NamedTuple):
-    """A batch of T steps. frames: whatever `encode` takes, or tokens [B, T N, D]; actions [B, T - 1, A]; states [B, T, S].
+    """A batch of T steps. frames: tokens [B, T N, D], or what `encode` takes. actions: [B, T - 1, A].
 
-    S may be 0 where a world has no state that could be told.
+    states: [B, T, S]. S may be 0 where a world tells no state.
     """
 
     frames: torch.Tensor
@@ -30,7 +30,10 @@ class Trajectory(NamedTuple):
 
 
 class Trajectories:
-    """Recorded episodes as `fit` wants data. frames [E, ...], actions [E, T - 1, A], states [E, T, S] or None."""
+    """Recorded episodes as `fit` wants data. frames [E, ...], actions [E, T - 1, A], states [E, T, S] or None.
+
+    Raises ValueError if these are not as many episodes and steps of each.
+    """
 
     def __init__(self, frames, actions, states=None):
         states = actions.new_zeros(len(actions), actions.shape[1] + 1, 0) if states is None else states
@@ -50,13 +53,19 @@ class Trajectories:
 
 
 class ACOutput(NamedTuple):
-    """loss: a scalar. numbers: its two parts, and `copying`, the loss of predicting that nothing changes, the floor to
-    beat. forced [B, (T - 1) N, D] and rolled [B, auto_steps N, D]: the predictions."""
+    """loss: a scalar. terms: its two parts, and `copying`, the loss of predicting that nothing changes: the floor.
+
+    forced: [B, (T - 1) N, D], rolled: [B, auto_steps N, D], the predictions. numbers: the terms as `fit` records them.
+    """
 
     loss: torch.Tensor
-    numbers: dict
+    terms: dict
     forced: torch.Tensor
     rolled: torch.Tensor
+
+    @property
+    def numbers(self):
+        return {name: float(value.detach()) for name, value in self.terms.items()}
 
 
 def encode_frames(encoder, frames):
@@ -78,12 +87,12 @@ def normalised(tokens):
 
 
 class ACWorldModel(nn.Module):
-    """A frozen encoder and an ACPredictor that learns to predict its tokens; what `fit` trains and planners ask.
+    """A frozen encoder and an ACPredictor that learns to predict its tokens. `model(trajectory)` returns ACOutput.
 
-    predictor: ACPredictor. encode: frames -> tokens [B, T N, D], a function or a module, which is frozen; None: the data
-    hold tokens, encoded once before training. auto_steps: how many steps the rollout of the loss predicts, 1 or more; 1
-    leaves teacher forcing on the first step only.
-    `model(batch)` takes a Trajectory and returns ACOutput.
+    predictor: ACPredictor. encode: frames -> tokens [B, T N, D], a function or a module, which is frozen; None: the
+    data hold tokens, encoded once before training.
+    auto_steps: how many frames the rollout of the loss predicts. With 1 it predicts none from its own predictions.
+    Raises ValueError if auto_steps is less than 1.
     """
 
     def __init__(self, predictor, encode=None, auto_steps=2):
@@ -112,8 +121,8 @@ class ACWorldModel(nn.Module):
     def rollout(self, z, actions, states=None):
         """Imagine: what follows the known frames under these actions, each frame predicted from those before it.
 
-        z: tokens of k known frames, [B, k N, D], normalised. actions: [B, T, A] with T >= k, states: [B, T, S]: those of
-        the known frames first. Returns the predicted frames k + 1 ... T + 1, [B, (T - k + 1) N, D].
+        z: tokens of k known frames, [B, k N, D], normalised. actions: [B, T, A], T >= k, and states: [B, T, S], those
+        of the known frames first. Returns the predicted frames k + 1 ... T + 1, [B, (T - k + 1) N, D].
         """
         path, n = z, self.predictor.patches
         for t in range(z.shape[1] // n, actions.shape[1] + 1):
@@ -122,15 +131,20 @@ class ACWorldModel(nn.Module):
         return path[:, z.shape[1] :]
 
     def forward(self, batch):
-        """batch: Trajectory of T frames, T - 1 >= auto_steps. Returns ACOutput; the loss is the one at the top."""
+        """batch: Trajectory of T frames. Returns ACOutput; the loss is the one at the top of this file.
+
+        Raises ValueError if there are fewer than auto_steps actions.
+        """
         z, n, steps = self.tokens(batch.frames), self.predictor.patches, self.auto_steps
         actions, states = batch.actions, batch.states[:, :-1]  # the last state comes after the last action
         if actions.shape[1] < steps:
-            raise ValueError(f"a rollout of {steps} steps needs as many actions, got {actions.shape[1]}: lower auto_steps")
+            raise ValueError(
+                f"a rollout of {steps} frames needs as many actions, got {actions.shape[1]}: lower auto_steps"
+            )
         forced = self.step(z[:, :-n], actions, states)  # [B, (T - 1) N, D]: frames 2 ... T
         start = torch.cat([z[:, :n], forced[:, :n]], dim=1)  # [B, 2 N, D]: the true frame 1, the predicted frame 2
         further = self.rollout(start, actions[:, :steps], states[:, :steps])  # [B, (auto_steps - 1) N, D]
         rolled = torch.cat([forced[:, :n], further], dim=1)  # [B, auto_steps N, D]: frames 2 ... 1 + auto_steps
         by_force, by_rollout = l1_loss(forced, z[:, n:]), l1_loss(rolled, z[:, n : n + steps * n])
-        numbers = {"forced": by_force, "rolled": by_rollout, "copying": l1_loss(z[:, :-n], z[:, n:])}
-        return ACOutput(by_force + by_rollout, numbers, forced, rolled)
+        terms = {"forced": by_force, "rolled": by_rollout, "copying": l1_loss(z[:, :-n], z[:, n:])}
+        return ACOutput(by_force + by_rollout, terms, forced, rolled)

@@ -70,8 +70,8 @@ def read(path):
         keys = [str(key) for content in contents if isinstance(content, dict) for key in content]
         shown = ", ".join(keys[:8]) + (f" and {len(keys) - 8} more" if len(keys) > 8 else "") if keys else "none"
         raise ValueError(
-            f"{path}: no encoder with patches and blocks in this file; expected a published I-JEPA, V-JEPA or "
-            f"V-JEPA 2 checkpoint, found these keys: {shown}"
+            f"{path}: no encoder with patches and blocks in this file; expected a published I-JEPA, V-JEPA, "
+            f"V-JEPA 2 or V-JEPA 2-AC checkpoint, found these keys: {shown}"
         )
     axes = parts["encoder"]["patch_embed.proj.weight"].ndim
     if axes not in (4, 5):
@@ -81,7 +81,9 @@ def read(path):
         )
     if "predictor" in parts and not {"embed.weight", "blocks.0.norm1.weight"} <= parts["predictor"].keys():
         names = ", ".join(list(parts["predictor"])[:8])
-        raise ValueError(f"{path}: the predictor is none of I-JEPA's, V-JEPA's or V-JEPA 2's; its tensors: {names}")
+        raise ValueError(
+            f"{path}: the predictor is none of the released ones, from I-JEPA to V-JEPA 2-AC; its tensors: {names}"
+        )
     return parts, hints
 
 
