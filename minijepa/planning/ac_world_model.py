@@ -55,7 +55,7 @@ class Trajectories:
 class ACOutput(NamedTuple):
     """loss: a scalar. terms: its two parts, and `copying`, the loss of predicting that nothing changes: the floor.
 
-    forced: [B, (T - 1) N, D], rolled: [B, auto_steps N, D], the predictions. numbers: the terms as `fit` records them.
+    forced: [B, (T - 1) N, D], rolled: [B, auto_steps N, D], the predictions.
     """
 
     loss: torch.Tensor
@@ -65,6 +65,7 @@ class ACOutput(NamedTuple):
 
     @property
     def numbers(self):
+        """The terms as floats, which `fit` records."""
         return {name: float(value.detach()) for name, value in self.terms.items()}
 
 
