@@ -18,6 +18,10 @@ None of their code is here. How each was made, once:
   num_frames=6, tubelet_size=2, embed_dim=28, depth=2, num_heads=2, mlp_ratio=0.5, use_rope=True)),
   PredictorMultiSeqWrapper(vit_predictor(width 24, depth 2, num_heads=2, num_mask_tokens=10, use_rope=True)).
   Seeds 21-26; two sets of masks, both asked by token 0 as the wrapper does, the first one also by token 7.
+- vjepa2ac: github.com/facebookresearch/vjepa2, attention and block as stored at 073e524, predictor as in two copies of
+  the repository that agree. VisionTransformerPredictorAC(img_size=(6, 6), patch_size=2, num_frames=6, tubelet_size=2,
+  embed_dim=20, width 42, depth 2, num_heads=3), without and with use_extrinsics; prefix `module.`. Seeds 31 (predictor),
+  33 (inputs). The encoder (seed 32) is there to make the file whole; its outputs are not recorded.
 
 Matrices were drawn from N(0, 1/inputs), biases N(0, .04), norms N(1, .09), mask tokens N(0, 1); tables of positions
 are the authors'. In vjepa2 the patch embedding is 50 times smaller, so that the LayerNorms' eps counts.
@@ -109,3 +113,17 @@ def test_tables_of_positions():
     same(sincos((2, 3, 3), 16, uniform=True), clips["predictor"]["module.backbone.predictor_pos_embed"][0])
     rows, columns = sincos((5, 5), 24).chunk(2, dim=1)
     same(torch.cat([columns, rows], dim=1), recording("ijepa")[0]["encoder"]["module.pos_embed"][0])
+
+
+def test_vjepa2_ac_whole_step_by_step_and_with_the_camera(tmp_path):
+    checkpoint, recorded = recording("vjepa2ac")
+    torch.save(checkpoint, tmp_path / "vjepa2-ac.pt")
+    found = load_official(tmp_path / "vjepa2-ac.pt", heads=(2, 3), img_size=(6, 6))
+    assert found.config["family"] == "V-JEPA 2-AC"
+    z, actions, states = recorded["z"], recorded["actions"], recorded["states"]  # [B, T N, D], [B, T, 7], [B, T, 7]
+    for t in range(1, 4):
+        same(found.predictor(z[:, : 9 * t], actions[:, :t], states[:, :t]), recorded[f"predicted{t}"])
+        same(found.predictor(z, actions, states)[:, : 9 * t], recorded[f"predicted{t}"])
+    same(found.predictor(z, actions, states, recorded["extrinsics"]), recorded["predicted_extrinsics"])
+    assert (recorded["predicted_extrinsics"] - recorded["predicted3"]).abs().max() > 0.1
+    assert (found.predictor(z, states, actions) - recorded["predicted3"]).abs().max() > 0.1  # not to be swapped
