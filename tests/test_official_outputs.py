@@ -20,8 +20,8 @@ None of their code is here. How each was made, once:
   Seeds 21-26; two sets of masks, both asked by token 0 as the wrapper does, the first one also by token 7.
 - vjepa2ac: github.com/facebookresearch/vjepa2, attention and block as stored at 073e524, predictor as in two copies of
   the repository that agree. VisionTransformerPredictorAC(img_size=(6, 6), patch_size=2, num_frames=6, tubelet_size=2,
-  embed_dim=20, width 42, depth 2, num_heads=3), without and with use_extrinsics; prefix `module.`. Seeds 31 (predictor),
-  33 (inputs). The encoder (seed 32) is there to make the file whole; its outputs are not recorded.
+  embed_dim=20, width 42, depth 2, num_heads=3), without and with use_extrinsics; prefix `module.`. Seeds 31 and 33
+  (inputs). The encoder (seed 32) is there to make the file whole; its outputs are not recorded.
 
 Matrices were drawn from N(0, 1/inputs), biases N(0, .04), norms N(1, .09), mask tokens N(0, 1); tables of positions
 are the authors'. In vjepa2 the patch embedding is 50 times smaller, so that the LayerNorms' eps counts.
