@@ -16,7 +16,7 @@ from torch import nn
 from minijepa.positions import rotate, rotation, sincos
 
 # what a ViT and a predictor can be told about places; both need the same one for released weights
-POSITIONS = ("sincos", "sincos_uniform", "rotary", "rotary_published")
+POSITIONS = ("sincos", "sincos_uniform", "rotary", "rotary_published", "rotary_stretched")
 
 # name: (width D, blocks L, heads, hidden units of the MLP per unit of width).
 # "nano" and "micro" are this course's own, for two CPU cores.
@@ -141,7 +141,8 @@ class ViT(nn.Module):
     patch_size: pixels, one number or (p, q); for clips (frames, p, q), a tubelet. Each must divide the image.
     dim, depth, heads, mlp_ratio: width D, number of blocks L, attention heads, MLP width over D.
     positions: "sincos", a table [N, D] added to the tokens; "sincos_uniform", the same with equally many features for
-    each axis of a clip (released V-JEPA); "rotary"; "rotary_published" (released V-JEPA 2, see positions.rotation).
+    each axis of a clip (released V-JEPA); "rotary"; "rotary_published" (released V-JEPA 2) and
+    "rotary_stretched" (released V-JEPA 2.1), for both see positions.rotation.
     Weights start as `init_weights` says.
     Raises ValueError when patches do not tile the image, heads do not divide the width or positions are unknown.
     """
@@ -241,7 +242,8 @@ def add_positions(module, grid, dim, heads, positions):
     if positions.startswith("sincos"):
         table = sincos(grid, dim, uniform=positions == "sincos_uniform")
     else:
-        rope = rotation(grid, dim // heads, published=positions == "rotary_published")
+        side = 16 if positions == "rotary_stretched" else None
+        rope = rotation(grid, dim // heads, published=positions == "rotary_published", side=side)
     module.register_buffer("pos_embed", table)
     module.register_buffer("rope", rope, persistent=False)
 

@@ -149,7 +149,7 @@ def test_a_family_that_the_tensors_exclude(tmp_path):
     for family in ("V-JEPA", "V-JEPA 2"):
         with pytest.raises(ValueError, match=f"has an action_encoder, as only V-JEPA 2-AC's.*family is '{family}'"):
             opened(content, tmp_path, family=family)
-    with pytest.raises(ValueError, match="those of V-JEPA, V-JEPA 2 or V-JEPA 2-AC, but family is 'I-JEPA'"):
+    with pytest.raises(ValueError, match="those of V-JEPA, V-JEPA 2, 2.1 or 2-AC, but family is 'I-JEPA'"):
         opened(content, tmp_path, family="I-JEPA")
     del content["predictor"]
     with pytest.raises(ValueError, match="no predictor, only V-JEPA 2's encoder, but family is 'V-JEPA 2-AC'"):

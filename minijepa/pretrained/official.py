@@ -1,4 +1,4 @@
-"""The official checkpoints, opened in the readable models of this course: I-JEPA, V-JEPA, V-JEPA 2 and V-JEPA 2-AC.
+"""The official checkpoints, opened in the readable models of this course: I-JEPA, V-JEPA, V-JEPA 2, 2-AC, 2.1.
 
 Each publication has its own names for the same tensors; `official_files.py` reads them under ours. This file takes
 every size from the tensors themselves, and refuses a file in which anything is missing, left over or of another shape.
@@ -18,7 +18,14 @@ from minijepa.predictor import Predictor
 from minijepa.pretrained.official_files import read
 from minijepa.vit import ViT
 
-FAMILIES = ("I-JEPA", "V-JEPA", "V-JEPA 2", "V-JEPA 2-AC")
+POSITIONS = {
+    "I-JEPA": "sincos",
+    "V-JEPA": "sincos_uniform",
+    "V-JEPA 2": "rotary_published",
+    "V-JEPA 2.1": "rotary_stretched",
+    "V-JEPA 2-AC": "rotary_published",
+}
+FAMILIES = tuple(POSITIONS)
 
 # (family, width, blocks, hidden units, width of the predictor): attention heads of the encoder and of the predictor.
 # No tensor's shape tells them, so they are known for the released sizes alone.
@@ -30,6 +37,10 @@ HEADS = {
     ("V-JEPA 2", 1024, 24, 4096, 384): (16, 12),
     ("V-JEPA 2", 1280, 32, 5120, 384): (16, 12),
     ("V-JEPA 2", 1408, 40, 6144, 384): (22, 12),
+    ("V-JEPA 2.1", 768, 12, 3072, 384): (12, 12),
+    ("V-JEPA 2.1", 1024, 24, 4096, 384): (16, 12),
+    ("V-JEPA 2.1", 1408, 40, 6144, 384): (22, 12),
+    ("V-JEPA 2.1", 1664, 48, 8192, 384): (26, 12),
     ("V-JEPA 2-AC", 1408, 40, 6144, 1024): (22, 16),
 }
 AC_FRAME = (256, 256)  # pixels; the released V-JEPA 2-AC knows no other frames, and no tensor tells
@@ -59,7 +70,8 @@ def load_official(path, heads=None, img_size=None, family=None):
     heads: attention heads, a number or (encoder, predictor); None: those of the released sizes (table HEADS).
     img_size: pixels, (H, W) or (T, H, W); None: as the file's position table has it, or the config.json next to it.
     Of V-JEPA 2-AC it is one square frame, None: the release's; its encoder takes clips of one tubelet, as
-    `planning.encode_frames` makes them, and its predictor is an ACPredictor.
+    `planning.encode_frames` makes them, and its predictor is an ACPredictor. Of V-JEPA 2.1 the encoder of clips is
+    opened, not that of images, and the predictor of the distilled models (see official_files.of_clips).
     family: one of FAMILIES; needed where the tensors of one could be another's (see find_family).
     Returns Official. Where a file has two encoders, take `default_encoder`, the target encoder: the papers'
     numbers are its numbers. The Hugging Face files hold one encoder only: for I-JEPA, by their converter, the *context*
@@ -92,7 +104,7 @@ def load_official(path, heads=None, img_size=None, family=None):
     if family == "V-JEPA 2-AC":
         img_size = find_frame(path, img_size or (released and AC_FRAME), patch_size)
     img_size = tuple(img_size or hints.get("img_size") or find_size(path, encoder.get("pos_embed"), tokens, patch_size))
-    positions = {"I-JEPA": "sincos", "V-JEPA": "sincos_uniform"}.get(family, "rotary_published")
+    positions = POSITIONS[family]
     config = dict(
         img_size=img_size, patch_size=tuple(patch_size), dim=dim, depth=depth, heads=encoder_heads,
         mlp_ratio=hidden / dim, in_chans=channels, positions=positions,
@@ -109,6 +121,8 @@ def load_official(path, heads=None, img_size=None, family=None):
             module = ACPredictor(dim, grid[1:], **sizes, positions=positions)
         else:
             sizes["mask_tokens"] = max(1, sum("mask_token" in name for name in predictor))
+            if family == "V-JEPA 2.1" and "proj.weight" in predictor:  # its teacher may be wider than its encoder
+                sizes["out_dim"] = len(predictor["proj.weight"])
             module = Predictor(dim, grid, **sizes, positions=positions)
         result.predictor = fill(module, predictor, "predictor", path)
         result.config["predictor"] = sizes
@@ -122,7 +136,8 @@ def find_family(path, encoder, predictor, hints, asked=None):
     """Which publication it is, by what is there. asked: what the caller says, where the tensors leave it open.
 
     Patches with two sides are I-JEPA's. For clips: a predictor with an encoder of actions is V-JEPA 2-AC's, and no
-    other's; Hugging Face's names or more than two mask tokens are V-JEPA 2's;
+    other's; an encoder with a norm for each of four blocks is V-JEPA 2.1's; Hugging Face's names or more than two mask
+    tokens are V-JEPA 2's;
     tables of positions in encoder and predictor, with one or two mask tokens, are V-JEPA's. Nothing else tells: an
     encoder alone may be either, since files of V-JEPA 2 may carry a table that it does not use.
     Raises ValueError if the family must be given, or if the tensors exclude the one that was.
@@ -134,7 +149,7 @@ def find_family(path, encoder, predictor, hints, asked=None):
     shape = f"{path}: patches of {'two' if images else 'three'} sides (the weight is {list(weight.shape)})"
     named = asked or hints.get("family")
     if named is not None and (named == "I-JEPA") != images:
-        other = "I-JEPA" if images else "V-JEPA, V-JEPA 2 or V-JEPA 2-AC"
+        other = "I-JEPA" if images else "V-JEPA, V-JEPA 2, 2.1 or 2-AC"
         source = "family" if asked else "the family by config.json"
         raise ValueError(f"{shape} are those of {other}, but {source} is {named!r}: give the right one")
     hears = "action_encoder.weight" in (predictor or {})
@@ -144,6 +159,9 @@ def find_family(path, encoder, predictor, hints, asked=None):
         what = "has an action_encoder, as only V-JEPA 2-AC's" if hears else "has no action_encoder, as V-JEPA 2-AC's"
         what = f"the predictor {what}" if predictor else "there is no predictor, only V-JEPA 2's encoder"
         raise ValueError(f"{path}: {what}, but family is {asked!r}: give the right one")
+    if asked and (asked == "V-JEPA 2.1") != (hints.get("family") == "V-JEPA 2.1"):
+        what = "no norms_block, as V-JEPA 2.1's" if asked == "V-JEPA 2.1" else "a norms_block, as only V-JEPA 2.1's"
+        raise ValueError(f"{path}: the encoder has {what}, but family is {asked!r}: give the right one")
     if images or hears or named:
         return "V-JEPA 2-AC" if hears else named or "I-JEPA"
     tokens = sum("mask_token" in name for name in predictor or {})
