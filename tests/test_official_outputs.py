@@ -196,5 +196,9 @@ def test_vjepa21_is_no_other_family(tmp_path):
     opened("vjepa2", tmp_path)
     with pytest.raises(ValueError, match="no norms_block, as V-JEPA 2.1's, but family is 'V-JEPA 2.1'"):
         load_official(tmp_path / "jepa.pth.tar", heads=2, img_size=(6, 6, 6), family="V-JEPA 2.1")
+    with pytest.raises(ValueError, match="2.1's encoder and a predictor that hears actions are no released pair"):
+        opened_21(
+            tmp_path, lambda checkpoint: checkpoint["predictor"].update({"action_encoder.weight": torch.zeros(1, 7)})
+        )
     with pytest.raises(ValueError, match=r"encoder.*blocks.3.norm1.bias is missing"):
         opened_21(tmp_path, lambda checkpoint: checkpoint["ema_encoder"].pop("module.backbone.blocks.3.norm1.bias"))

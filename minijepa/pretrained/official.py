@@ -137,9 +137,8 @@ def find_family(path, encoder, predictor, hints, asked=None):
 
     Patches with two sides are I-JEPA's. For clips: a predictor with an encoder of actions is V-JEPA 2-AC's, and no
     other's; an encoder with a norm for each of four blocks is V-JEPA 2.1's; Hugging Face's names or more than two mask
-    tokens are V-JEPA 2's;
-    tables of positions in encoder and predictor, with one or two mask tokens, are V-JEPA's. Nothing else tells: an
-    encoder alone may be either, since files of V-JEPA 2 may carry a table that it does not use.
+    tokens are V-JEPA 2's; tables of positions in encoder and predictor, with one or two mask tokens, are V-JEPA's.
+    Nothing else tells: an encoder alone may be either, since files of V-JEPA 2 may carry a table that it does not use.
     Raises ValueError if the family must be given, or if the tensors exclude the one that was.
     """
     if asked not in (None, *FAMILIES):
@@ -155,6 +154,8 @@ def find_family(path, encoder, predictor, hints, asked=None):
     hears = "action_encoder.weight" in (predictor or {})
     if hears and images:
         raise ValueError(f"{shape}, but the predictor hears actions: V-JEPA 2-AC has patches of three sides")
+    if hears and hints.get("family") == "V-JEPA 2.1":
+        raise ValueError(f"{path}: V-JEPA 2.1's encoder and a predictor that hears actions are no released pair")
     if asked and (asked == "V-JEPA 2-AC") != hears:
         what = "has an action_encoder, as only V-JEPA 2-AC's" if hears else "has no action_encoder, as V-JEPA 2-AC's"
         what = f"the predictor {what}" if predictor else "there is no predictor, only V-JEPA 2's encoder"
