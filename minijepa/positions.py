@@ -80,7 +80,7 @@ def sincos(grid, dim, uniform=False):
     raise ValueError(f"grid must be (rows, columns) or (times, rows, columns), got {tuple(grid)}")
 
 
-def rotation(grid, dim, published=False):
+def rotation(grid, dim, published=False, side=None):
     """RoPE: the angle by which each channel of a query or key is rotated at each place, as (cos, sin) [2, tokens, dim].
 
     Channels 2i and 2i + 1 of an axis are a pair, rotated by the angle  place * w_i,  w_i = 10000^(-2i / d).
@@ -90,6 +90,8 @@ def rotation(grid, dim, published=False):
     published: as in the released V-JEPA 2, whose weights need it. There the frequencies are tiled (w_0 w_1 ... w_0 w_1
     ...) over channels that are still rotated as neighbours, so the two of a pair get different angles: that is not a
     rotation, and scores depend on more than distances.
+    side: rows and columns are stretched until the last of them stands at side - 1, as in the released V-JEPA 2.1, to
+    which a frame of any size is one of 16 x 16 patches; times are not. None: a place is the patch's number.
     Raises ValueError if a head is too narrow for a pair per axis.
     """
     d = 2 * (dim // len(grid) // 2)
@@ -97,7 +99,10 @@ def rotation(grid, dim, published=False):
         raise ValueError(f"a head needs at least {2 * len(grid)} channels for {len(grid)} axes, got {dim}")
     frequencies = 10_000.0 ** (-torch.arange(d // 2, dtype=torch.float64) / (d // 2))  # [d / 2]
     frequencies = frequencies.repeat(2) if published else frequencies.repeat_interleave(2)  # [d]
-    angles = torch.cat([axis[:, None] * frequencies for axis in places(grid)], dim=1)  # [tokens, axes d]
+    axes = [axis.double() for axis in places(grid)]  # [tokens] each
+    if side is not None:
+        axes[-2:] = [axis * (side - 1) / max(n - 1, 1) for axis, n in zip(axes[-2:], grid[-2:], strict=True)]
+    angles = torch.cat([axis[:, None] * frequencies for axis in axes], dim=1)  # [tokens, axes d]
     angles = torch.nn.functional.pad(angles, (0, dim - angles.shape[1]))  # [tokens, dim]: angle 0 rotates nothing
     return torch.stack([angles.cos(), angles.sin()]).float()
 

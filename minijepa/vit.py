@@ -16,7 +16,7 @@ from torch import nn
 from minijepa.positions import rotate, rotation, sincos
 
 # what a ViT and a predictor can be told about places; both need the same one for released weights
-POSITIONS = ("sincos", "sincos_uniform", "rotary", "rotary_published")
+POSITIONS = ("sincos", "sincos_uniform", "rotary", "rotary_published", "rotary_stretched")
 
 # name: (width D, blocks L, heads, hidden units of the MLP per unit of width).
 # "nano" and "micro" are this course's own, for two CPU cores.
@@ -40,7 +40,8 @@ def gather_tokens(x, index):
 class Attention(nn.Module):
     """Multi-head self-attention: softmax(Q K^T / sqrt(D / heads)) V, then a linear map back to D.
 
-    x: [B, N, D] -> [B, N, D]. rope: rotary positions of the tokens (see positions.rotate) or None.
+    x: [B, N, D] -> [B, N, D]. rope: rotary positions of the tokens (see positions.rotate) or None. mask: bool [N, N],
+    True where the token of the row may see that of the column, or None: all see all.
     Raises ValueError if heads do not divide the width D. Source: arXiv:1706.03762, section 3.2.
     """
 
@@ -52,16 +53,16 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x, rope=None):
+    def forward(self, x, rope=None, mask=None):
         q, k, v = self.split(x, rope)
         # written out: at a few dozen tokens a CPU is as fast with it as with PyTorch's fused call, in bfloat16 faster
-        x = (q @ k.transpose(-2, -1)).softmax(dim=-1) @ v  # [B, heads, N, D / heads]
+        x = visible(q @ k.transpose(-2, -1), mask).softmax(dim=-1) @ v  # [B, heads, N, D / heads]
         return self.proj(rearrange(x, "b h n d -> b n (h d)"))
 
-    def weights(self, x, rope=None):
+    def weights(self, x, rope=None, mask=None):
         """The attention weights alone, to look at: x [B, N, D] -> [B, heads, N, N], each row a distribution."""
         q, k, _ = self.split(x, rope)
-        return (q @ k.transpose(-2, -1)).softmax(dim=-1)
+        return visible(q @ k.transpose(-2, -1), mask).softmax(dim=-1)
 
     def split(self, x, rope=None):
         """Queries (already divided by sqrt(D / heads)), keys and values, each [B, heads, N, D / heads]."""
@@ -69,6 +70,11 @@ class Attention(nn.Module):
         if rope is not None:
             q, k = rotate(q, rope), rotate(k, rope)
         return q * q.shape[-1] ** -0.5, k, v
+
+
+def visible(scores, mask):
+    """Scores [B, heads, N, N] with -inf where mask, bool [N, N] or None, is False: there the softmax gives 0."""
+    return scores if mask is None else scores.masked_fill(~mask, -math.inf)
 
 
 class MLP(nn.Module):
@@ -84,7 +90,10 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """One pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [B, N, D] -> [B, N, D]."""
+    """One pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [B, N, D] -> [B, N, D].
+
+    rope, mask: as in Attention.
+    """
 
     def __init__(self, dim, heads, mlp_ratio=4):
         super().__init__()
@@ -93,8 +102,8 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = MLP(dim, round(dim * mlp_ratio))
 
-    def forward(self, x, rope=None):
-        x = x + self.attn(self.norm1(x), rope)
+    def forward(self, x, rope=None, mask=None):
+        x = x + self.attn(self.norm1(x), rope, mask)
         return x + self.mlp(self.norm2(x))
 
 
@@ -132,7 +141,8 @@ class ViT(nn.Module):
     patch_size: pixels, one number or (p, q); for clips (frames, p, q), a tubelet. Each must divide the image.
     dim, depth, heads, mlp_ratio: width D, number of blocks L, attention heads, MLP width over D.
     positions: "sincos", a table [N, D] added to the tokens; "sincos_uniform", the same with equally many features for
-    each axis of a clip (released V-JEPA); "rotary"; "rotary_published" (released V-JEPA 2, see positions.rotation).
+    each axis of a clip (released V-JEPA); "rotary"; "rotary_published" (released V-JEPA 2) and
+    "rotary_stretched" (released V-JEPA 2.1), for both see positions.rotation.
     Weights start as `init_weights` says.
     Raises ValueError when patches do not tile the image, heads do not divide the width or positions are unknown.
     """
@@ -232,7 +242,8 @@ def add_positions(module, grid, dim, heads, positions):
     if positions.startswith("sincos"):
         table = sincos(grid, dim, uniform=positions == "sincos_uniform")
     else:
-        rope = rotation(grid, dim // heads, published=positions == "rotary_published")
+        side = 16 if positions == "rotary_stretched" else None
+        rope = rotation(grid, dim // heads, published=positions == "rotary_published", side=side)
     module.register_buffer("pos_embed", table)
     module.register_buffer("rope", rope, persistent=False)
 

@@ -73,6 +73,18 @@ def test_both_readings_by_hand():
     assert [2 * (w // 3 // 2) for w in (64, 80, 32)] == [20, 26, 10]
 
 
+def test_stretched_places_by_hand():
+    """Rows and columns of any grid run from 0 to side - 1; times and a single row stay where they are."""
+    turn = rotation((2, 3, 5), 18, side=16)  # [2, tokens, 18]: 6 channels for each axis, the first pair has w_0 = 1
+    angles = torch.atan2(turn[1], turn[0])[:, [0, 6, 12]]  # [tokens, 3], in -pi ... pi
+    for i in range(30):
+        wanted = torch.tensor([i // 15, (i // 5 % 3) * 7.5, (i % 5) * 3.75])
+        torch.testing.assert_close(angles[i].cos(), wanted.cos(), atol=1e-5, rtol=0)
+        torch.testing.assert_close(angles[i].sin(), wanted.sin(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(rotation((2, 16, 16), 18, side=16), rotation((2, 16, 16), 18))
+    torch.testing.assert_close(rotation((4, 1, 1), 18, side=16), rotation((4, 1, 1), 18))
+
+
 def test_attention_of_a_shifted_clip_is_the_same():
     """Two tokens, moved together over the grid: with rotary positions the whole encoder does not notice."""
     vit = ViT((8, 16, 16), (2, 4, 4), dim=48, depth=2, heads=2, in_chans=1, positions="rotary")
@@ -90,7 +102,7 @@ def test_attention_of_a_shifted_clip_is_the_same():
     assert (table(x, keep) - table(x, keep - shift)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("positions", ["rotary", "rotary_published"])
+@pytest.mark.parametrize("positions", ["rotary", "rotary_published", "rotary_stretched"])
 def test_kept_tokens_are_rotated_by_their_own_place(positions):
     """Keeping all tokens in any order equals keeping none out; attention weights use the same angles."""
     torch.manual_seed(0)

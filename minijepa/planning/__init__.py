@@ -1,5 +1,7 @@
 """World models: a JEPA that hears actions, and what plans with it."""
 
+from minijepa.planning.ac_predictor import ACPredictor, block_causal_mask
+from minijepa.planning.ac_world_model import ACOutput, ACWorldModel, Trajectories, Trajectory, encode_frames
 from minijepa.planning.cem import Search, cem, mppi
 from minijepa.planning.decoder import Decoder
 from minijepa.planning.gradient import gradient_search
@@ -52,4 +54,11 @@ __all__ = [
     "GreedyPolicy",
     "run_episodes",
     "Episodes",
+    "block_causal_mask",
+    "ACPredictor",
+    "Trajectory",
+    "Trajectories",
+    "encode_frames",
+    "ACOutput",
+    "ACWorldModel",
 ]

@@ -1,15 +1,16 @@
 """The figures of the course: each function returns a figure, and `show` puts it below a cell with its description.
 
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
-what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `factors`
-which factors survive, `generation` what a model draws, `similarity` which patches are alike, `regularisers` phase
-diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and
-`all_reduce` the messages between processes; `recorded` draws the results of runs that are too long for a notebook,
-`widgets` holds the explorers.
+what a patch sees, `attention` who may see whom, `diagrams` a step with its shapes, `collapse` tables of alarms,
+`probes` what probes read, `factors` which factors survive, `generation` what a model draws, `similarity` which patches
+are alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their
+masks, `scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are too
+long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
 from minijepa.plots.all_reduce import ring_all_reduce, ring_steps, sent_by_each
+from minijepa.plots.attention import attention_mask
 from minijepa.plots.collapse import alarm_table, measures_of_runs
 from minijepa.plots.diagrams import jepa_diagram, shapes_diagram, step_shapes
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
@@ -141,4 +142,5 @@ __all__ = [
     "action_energies",
     "success_curves",
     "success_bars",
+    "attention_mask",
 ]

@@ -66,12 +66,14 @@ def read(path):
         hints |= read_config(files[0].parent / "config.json")
     parts = {part: merge({new_name(name): t for name, t in tensors.items()}) for part, tensors in parts.items()}
     parts.setdefault("encoder", parts.get("target_encoder", {}))
+    if "norms_block.0.weight" in parts["encoder"]:
+        hints["family"], parts = "V-JEPA 2.1", of_clips(parts)
     if "patch_embed.proj.weight" not in parts["encoder"] or "blocks.0.mlp.fc1.weight" not in parts["encoder"]:
         keys = [str(key) for content in contents if isinstance(content, dict) for key in content]
         shown = ", ".join(keys[:8]) + (f" and {len(keys) - 8} more" if len(keys) > 8 else "") if keys else "none"
         raise ValueError(
-            f"{path}: no encoder with patches and blocks in this file; expected a published I-JEPA, V-JEPA or "
-            f"V-JEPA 2 checkpoint, found these keys: {shown}"
+            f"{path}: no encoder with patches and blocks in this file; expected a published I-JEPA, V-JEPA, "
+            f"V-JEPA 2, V-JEPA 2.1 or V-JEPA 2-AC checkpoint, found these keys: {shown}"
         )
     axes = parts["encoder"]["patch_embed.proj.weight"].ndim
     if axes not in (4, 5):
@@ -81,7 +83,9 @@ def read(path):
         )
     if "predictor" in parts and not {"embed.weight", "blocks.0.norm1.weight"} <= parts["predictor"].keys():
         names = ", ".join(list(parts["predictor"])[:8])
-        raise ValueError(f"{path}: the predictor is none of I-JEPA's, V-JEPA's or V-JEPA 2's; its tensors: {names}")
+        raise ValueError(
+            f"{path}: the predictor is none of the released ones, from I-JEPA to V-JEPA 2.1; its tensors: {names}"
+        )
     return parts, hints
 
 
@@ -180,6 +184,32 @@ def merge(tensors):
         elif not re.search(r"\.attn\.[kv]\.", name):
             merged[name] = tensor
     return merged
+
+
+def of_clips(parts):
+    """V-JEPA 2.1's tensors as those of a model of clips alone, which gives the same. parts: {part: {name: tensor}}.
+
+    It adds one learned vector to all tokens of a clip, another to those of an image. The clip's is added here to what
+    is added anyway: the bias of the patches and, in the predictor, the bias of the first map and the mask tokens.
+    Left out are: the patches and vectors of images; the norms of earlier blocks than the last, which only the training
+    uses; the second head, which predicts the visible patches; and a predictor that hears four blocks at once.
+    """
+    left_out = ("patch_embed_img.", "img_mod_embed", "video_mod_embed", "norms_block.", "proj_context.")
+    shifted = re.compile(r"patch_embed\.proj\.bias|embed\.bias|mask_tokens\.\d+")
+    folded = {}
+    for part, tensors in parts.items():
+        if "embed.0.weight" in tensors:  # that predictor
+            continue
+        kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(left_out)}
+        norms = sorted(name for name in tensors if re.fullmatch(r"norms_block\.\d\.(weight|bias)", name))
+        kept |= {f"norm.{name.split('.')[-1]}": tensors[name] for name in norms[-2:]}  # the last block's
+        if "video_mod_embed" in tensors:
+            vector = tensors["video_mod_embed"].flatten()  # [1, 1, D] -> [D]
+            kept |= {name: tensor + vector for name, tensor in kept.items() if shifted.fullmatch(name)}
+        folded[part] = kept
+    if parts["encoder"] is parts.get("target_encoder"):
+        folded["encoder"] = folded["target_encoder"]
+    return folded
 
 
 def read_config(file):

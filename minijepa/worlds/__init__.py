@@ -2,6 +2,7 @@
 
 from minijepa.worlds.depth import fixed_point, grow, growth, learning_time
 from minijepa.worlds.fork import Latent, SideBySide, disc, fit_fork, fork, roads
+from minijepa.worlds.gym import gym_env
 from minijepa.worlds.linear import (
     DISTRACTORS,
     LinearWorld,
@@ -55,4 +56,5 @@ __all__ = [
     "Walks",
     "Tasks",
     "Clip",
+    "gym_env",
 ]
