@@ -1,6 +1,18 @@
 """World models: a JEPA that hears actions, and what plans with it."""
 
 from minijepa.planning.cem import Search, cem, mppi
+from minijepa.planning.hierarchy import (
+    Decision,
+    Held,
+    Level2,
+    MacroEncoder,
+    MacroSpace,
+    StateEncoder,
+    TwoLevelPlanner,
+    Upper,
+    lookup,
+    macro_search,
+)
 from minijepa.planning.mpc import (
     Episodes,
     GreedyPolicy,
@@ -42,4 +54,14 @@ __all__ = [
     "GreedyPolicy",
     "run_episodes",
     "Episodes",
+    "StateEncoder",
+    "MacroEncoder",
+    "Level2",
+    "Upper",
+    "Held",
+    "MacroSpace",
+    "macro_search",
+    "TwoLevelPlanner",
+    "Decision",
+    "lookup",
 ]
