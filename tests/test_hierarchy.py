@@ -290,7 +290,7 @@ BUGS = {
     "the switch never fires": ("<= self.near", "< 0"),
     "the switch fires at once": ("<= self.near", "<= 1 + self.near"),
     "level 1 does not hurry to the sub-goal": ("self.to_subgoal[:, phase > 0 :]", "self.to_subgoal"),
-    "sub-goals are compared in the wrong space": ("last, self.lift)", "last)"),
+    "sub-goals are compared in the wrong space": ("self.lift(states[:, :, -1])", "(states[:, :, -1])"),
     "the jump that is done stays in the plan": ("moved_on(plan, self.waypoint + 1)", "moved_on(plan, 0)"),
     "a macro-action is done backwards in time": ("self.commands[:, phase]", "self.commands[:, phase] * (phase + 1)"),
     "random numbers depend on the batch": ("2 * self.time + level", "2 * self.time + level + 2 * len(self.macros)"),

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from minijepa.planning.cem import cem
-from minijepa.planning.mpc import closest, last, total
+from minijepa.planning.mpc import closest
 from minijepa.planning.world_model import Dynamics, WorldModel, WorldModelOutput
 from minijepa.worlds.two_rooms import limited
 
@@ -183,6 +183,7 @@ def macro_search(score, mean, space, *, queue=True, samples=512, elites=16, iter
 # --- the planner ---
 
 LOWER_SEARCH = partial(cem, samples=64, elites=8, iterations=3, std=0.07, longest=0.1)  # of single actions
+stay = partial(closest, hurry=0.3)  # the last metres: a plan that comes near early and remains there
 
 
 class Decision(NamedTuple):
@@ -236,20 +237,21 @@ class TwoLevelPlanner:
         straight, rest = self.straight, ~self.straight
         action = z.new_zeros(len(z), self.action_dim)
         if straight.any():
-            self.to_goal = self.reach(z[straight], self.goal[straight], self.to_goal, total)
+            self.to_goal = self.reach(z[straight], self.to_goal, self.goal_cost(self.goal[straight], stay))
             action[straight] = self.to_goal[:, 0]
             self.to_goal = moved_on(self.to_goal)
         if rest.any() and self.execute:
             action[rest] = self.commands[:, phase]
         elif rest.any():  # the steps that are left until the next decision: K, K - 1, ..., 1
-            self.to_subgoal = self.reach(z[rest], self.subgoal, self.to_subgoal[:, phase > 0 :], last, self.lift)
+            self.to_subgoal = self.reach(z[rest], self.to_subgoal[:, phase > 0 :], self.subgoal_cost)
             action[rest] = self.to_subgoal[:, 0]
         self.time += 1
         return action
 
     def decide(self, z, observation):
         """For each episode: straight to the goal, or the next sub-goal."""
-        plan = self.reach(z, self.goal, z.new_zeros(len(z), self.stride, self.action_dim), closest)  # [E, K, A]
+        nothing = z.new_zeros(len(z), self.stride, self.action_dim)
+        plan = self.reach(z, nothing, self.goal_cost(self.goal, closest))  # [E, K, A]
         distance = (self.lower.rollout(z, plan) - self.goal[:, None]).norm(dim=-1)  # [E, K]
         self.straight = distance.amin(dim=1) <= self.near
         self.to_goal, rest = plan[self.straight], ~self.straight
@@ -273,13 +275,19 @@ class TwoLevelPlanner:
         """How far states of level 2 are from the goal: [E, S, J, D2], [E, D2] -> [E, S, J]."""
         return (states - goal[:, None, None]).norm(dim=-1)
 
-    def reach(self, z, target, mean, cost, lift=None):
-        """Level 1 searches the actions that lead to a target: z [E, D], target [E, G], mean [E, H, A] -> [E, H, A]."""
+    def goal_cost(self, goal, cost):
+        """The cost of states of level 1 on the way to a goal [E, D]: a function [E, S, H, D] -> [E, S]."""
+        return lambda states: cost((states - goal[:, None, None]).norm(dim=-1))
+
+    def subgoal_cost(self, states):
+        """How far the last state is from the sub-goal, in the space of sub-goals: [E, S, H, D] -> [E, S]."""
+        return (self.lift(states[:, :, -1]) - self.subgoal[:, None]).norm(dim=-1)
+
+    def reach(self, z, mean, cost):
+        """Level 1 searches, from z [E, D] and around mean [E, H, A], the actions whose states cost least: [E, H, A]."""
 
         def score(actions):  # [E, S, H, A] -> [E, S]
-            states = self.lower.rollout(z[:, None].expand(-1, actions.shape[1], -1), actions)  # [E, S, H, D]
-            states = lift(states) if lift else states  # [E, S, H, G]
-            return cost((states - target[:, None, None]).norm(dim=-1))
+            return cost(self.lower.rollout(z[:, None].expand(-1, actions.shape[1], -1), actions))
 
         return self.lower_search(score, mean, generator=self.draws(0)).plan
 
