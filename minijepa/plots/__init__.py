@@ -2,7 +2,7 @@
 
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
 what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `factors`
-which factors survive, `generation` what a model draws, `similarity` which patches are alike, `regularisers` phase
+which factors survive, `generation` what a model draws, `hierarchy` plans of two levels, `similarity` which patches are alike, `regularisers` phase
 diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and
 `all_reduce` the messages between processes; `recorded` draws the results of runs that are too long for a notebook,
 `widgets` holds the explorers.
@@ -44,6 +44,7 @@ from minijepa.plots.figures import (
 )
 from minijepa.plots.film import film, heat
 from minijepa.plots.generation import from_patches, picture_rows
+from minijepa.plots.hierarchy import success_bars, waypoint_maps
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
@@ -121,4 +122,6 @@ __all__ = [
     "ring_codes",
     "from_patches",
     "picture_rows",
+    "waypoint_maps",
+    "success_bars",
 ]
