@@ -3,9 +3,9 @@
 `figures` draws curves, masks and tokens, `panels` curves next to each other, `worlds` the fork, `tokens` and `masks`
 what a patch sees, `diagrams` a step with its shapes, `collapse` tables of alarms, `probes` what probes read, `factors`
 which factors survive, `generation` what a model draws, `hierarchy` plans of two levels, `similarity` which patches are
-alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their masks, `scale` costs and
-`all_reduce` the messages between processes; `recorded` draws the results of runs that are too long for a notebook,
-`widgets` holds the explorers.
+alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their masks,
+`scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are too long
+for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
