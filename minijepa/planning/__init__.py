@@ -5,6 +5,18 @@ from minijepa.planning.ac_world_model import ACOutput, ACWorldModel, Trajectorie
 from minijepa.planning.cem import Search, cem, mppi
 from minijepa.planning.decoder import Decoder
 from minijepa.planning.gradient import gradient_search
+from minijepa.planning.hierarchy import (
+    Decision,
+    Held,
+    Level2,
+    MacroEncoder,
+    MacroSpace,
+    StateEncoder,
+    TwoLevelPlanner,
+    Upper,
+    lookup,
+    macro_search,
+)
 from minijepa.planning.inverse import InversePolicy
 from minijepa.planning.mpc import (
     Episodes,
@@ -61,4 +73,14 @@ __all__ = [
     "encode_frames",
     "ACOutput",
     "ACWorldModel",
+    "StateEncoder",
+    "MacroEncoder",
+    "Level2",
+    "Upper",
+    "Held",
+    "MacroSpace",
+    "macro_search",
+    "TwoLevelPlanner",
+    "Decision",
+    "lookup",
 ]

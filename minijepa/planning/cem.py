@@ -25,7 +25,7 @@ def cem(score, mean, *, std, longest, samples=128, elites=12, iterations=5, gene
     """The cross-entropy method: fit the Gaussian to the cheapest samples, and again.
 
     score: function, actions [E, S, H, A] -> costs [E, S].
-    mean: [E, H, A], where the search begins. std: its first standard deviation, a number.
+    mean: [E, H, A], where the search begins. std: its first standard deviation, a number or [E, H, A].
     longest: actions are shortened to this length. keep: keep every round's samples, to draw them.
     The mean itself is the first sample of each round, so that a good plan is not lost. The returned plan is the last
     mean, as in V-JEPA 2-AC: it has less noise in it than the cheapest sample.
@@ -34,7 +34,7 @@ def cem(score, mean, *, std, longest, samples=128, elites=12, iterations=5, gene
     """
     if not 1 <= elites <= samples:
         raise ValueError(f"elites must be between 1 and samples ({samples}), got {elites}")
-    spread, rounds = torch.full_like(mean, std), []
+    spread, rounds = torch.zeros_like(mean) + std, []
     for _ in range(iterations):
         tried = candidates(mean, spread, samples, longest, generator)  # [E, S, H, A]
         cost = score(tried)  # [E, S]
