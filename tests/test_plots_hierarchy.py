@@ -23,7 +23,7 @@ def test_maps_show_the_path_so_far_and_the_plan():
 def test_bars_are_as_long_as_the_success():
     solved = torch.tensor([[False, True], [True, False], [False, True], [False, True]])
     run = Episodes(torch.zeros(4, 2, 2), torch.zeros(4, 1, 2), torch.zeros(4, 2), solved)
-    figure = plots.success_bars({"a": {"one": run}, "b": {"two": run, "three": run}})
+    figure = plots.condition_bars({"a": {"one": run}, "b": {"two": run, "three": run}})
     (ax,) = figure.axes
     assert [round(bar.get_width(), 6) for bar in ax.patches] == [0.75] * 3
     assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two", "three"]

@@ -4,8 +4,8 @@
 what a patch sees, `attention` who may see whom, `diagrams` a step with its shapes, `collapse` tables of alarms,
 `probes` what probes read, `factors` which factors survive, `generation` what a model draws, `similarity` which patches
 are alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their
-masks, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are too
-long for a notebook, `widgets` holds the explorers.
+masks, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages between processes;
+`recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -45,7 +45,7 @@ from minijepa.plots.figures import (
 )
 from minijepa.plots.film import film, heat
 from minijepa.plots.generation import from_patches, picture_rows
-from minijepa.plots.hierarchy import success_bars, waypoint_maps
+from minijepa.plots.hierarchy import condition_bars, waypoint_maps
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.planning import (
@@ -145,5 +145,5 @@ __all__ = [
     "success_bars",
     "attention_mask",
     "waypoint_maps",
-    "success_bars",
+    "condition_bars",
 ]

@@ -30,7 +30,7 @@ def waypoint_maps(wall, path, goal, plans):
     return fig
 
 
-def success_bars(groups):
+def condition_bars(groups):
     """Horizontal bars of success rates with binomial standard errors, a block for each group.
 
     groups: dict title -> dict condition -> Episodes, or anything with `success`, `error` and `path` [E, ...].
