@@ -2,6 +2,7 @@
 
 from minijepa.worlds.depth import fixed_point, grow, growth, learning_time
 from minijepa.worlds.fork import Latent, SideBySide, disc, fit_fork, fork, roads
+from minijepa.worlds.grid_rooms import FOUR_ROOMS, GridRooms, Transition, Transitions
 from minijepa.worlds.linear import (
     DISTRACTORS,
     LinearWorld,
@@ -50,4 +51,8 @@ __all__ = [
     "spectral_embedding",
     "smoothest_encoder",
     "subspace_overlap",
+    "FOUR_ROOMS",
+    "GridRooms",
+    "Transition",
+    "Transitions",
 ]
