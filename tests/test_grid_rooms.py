@@ -244,7 +244,7 @@ BUGS = {
         "agents[torch.arange(self.states), self.cells[:, 1], self.cells[:, 0]]",
     ),
     "bumps are too narrow": ("(2 * width**2)", "width**2"),
-    "actions are drawn without the last": ("randint(self.states * self.actions,", "randint(self.states * self.actions - 5,"),
+    "actions are drawn without the last": ("randint(self.states * self.actions,", "randint(12 * self.actions,"),
 }  # fmt: skip
 
 

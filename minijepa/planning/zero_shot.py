@@ -83,11 +83,14 @@ class ZeroShotActor(nn.Module):
     |T(phi(s), a, z) - sg[(1 - gamma) psi(s') + gamma T'(phi(s'), pi_z(s'), z)]|^2, over all (s, a) for each z,
     pi_z(s) = argmax_a T'(phi(s), a, z) . z.
 
+    It starts at T = 0. What T starts with shrinks only by (1 - gamma) per time constant of the slow copy, and until it
+    is gone it decides the policy: from PyTorch's usual initial weights the same run fails (notebook 20).
+
     phi, psi: frozen [S, D]; their scale is divided out. next_state: int64 [S, A], of the data.
     hidden: the width of the network z -> M. seed: of its weights.
     """
 
-    def __init__(self, phi, psi, next_state, gamma, hidden=256, seed=0):
+    def __init__(self, phi, psi, next_state, gamma, hidden=128, seed=0):
         super().__init__()
         self.gamma = gamma
         self.register_buffer("phi", phi / phi.square().mean().sqrt())
@@ -101,11 +104,11 @@ class ZeroShotActor(nn.Module):
         self.slow.requires_grad_(False)
 
     def make(self, dim, hidden):
-        """A network z [B, D] -> the entries of M(z) [B, A D D]."""
-        return nn.Sequential(
-            nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
-            nn.Linear(hidden, math.prod(self.shape)),
-        )  # fmt: skip
+        """A network z [B, D] -> the entries of M(z) [B, A D D], 0 at first."""
+        last = nn.Linear(hidden, math.prod(self.shape))
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        return nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), last)
 
     def predict(self, z, network=None):
         """T(phi(s), a, z) for all actions and states: z [B, D] -> [B, A, S, D]."""
