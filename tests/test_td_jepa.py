@@ -203,7 +203,6 @@ def test_fit_trains_it_and_one_seed_is_one_run():
         for model in (td_jepa.TDJEPA(13, 5, dim=4, seed=seed), run(seed, 600)):
             phi, psi = model.phi.detach(), model.psi.detach()
             fits.append(linear_fit(phi, td_jepa.successor_features(TWO_ROOMS.random_walk, psi, GAMMA)))
-        print(fits)
         assert fits[1] > fits[0] + 0.1 and fits[1] > 0.9
 
 

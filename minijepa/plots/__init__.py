@@ -44,6 +44,7 @@ from minijepa.plots.figures import (
 )
 from minijepa.plots.film import film, heat
 from minijepa.plots.generation import from_patches, picture_rows
+from minijepa.plots.grid_rooms import grid_maps, seed_bars
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
@@ -121,4 +122,6 @@ __all__ = [
     "ring_codes",
     "from_patches",
     "picture_rows",
+    "grid_maps",
+    "seed_bars",
 ]
