@@ -65,14 +65,15 @@ class TDJEPA(nn.Module):
     """Tables phi and psi of S states, trained on transitions; `fit` trains it.
 
     states, actions: S and A. dim: D of phi and psi. gamma: the discount, in [0, 1).
-    orth: the weight of `orthonormality` for both encoders. ridge: of the predictors.
+    orth: the weight of `orthonormality` for both encoders; (1 - gamma)^2 times that of the paper, whose targets are not
+    scaled. ridge: of the predictors.
     behaviour: the probabilities of the actions in the data, [A]; None: uniform. seed: of the tables, N(0, 1).
     Raises ValueError for another gamma.
     """
 
     compares_examples = True  # the predictors are solved over the batch
 
-    def __init__(self, states, actions, dim=32, gamma=0.9, orth=0.03, ridge=1e-3, behaviour=None, seed=0):
+    def __init__(self, states, actions, dim=32, gamma=0.9, orth=0.003, ridge=1e-3, behaviour=None, seed=0):
         super().__init__()
         if not 0 <= gamma < 1:
             raise ValueError(f"gamma must be in [0, 1), got {gamma}: the sum of all later steps must be finite")
