@@ -56,6 +56,7 @@ def seed_bars(table, ylabel, ceiling=None):
         for place, group in zip(x, groups, strict=True):
             ax.plot([place] * len(row[group]), row[group], "o", color="black", ms=3)
     if ceiling:
+        ax.set_ylim(top=1.12 * ceiling[1])
         ax.axhline(ceiling[1], color="black", ls=":", lw=1)
         ax.text(len(groups) - 0.5, ceiling[1], ceiling[0], ha="right", va="bottom", fontsize=8)
     ax.axhline(0, color="black", lw=0.8)
