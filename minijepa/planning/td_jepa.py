@@ -3,7 +3,7 @@
     phi(s)  state encoder     T_phi(phi(s), a)  ->  (1 - gamma) sum over t >= 1 of gamma^(t-1) psi(s_t)
     psi(s)  task encoder      T_psi(psi(s), a)  ->  (1 - gamma) sum over t >= 1 of gamma^(t-1) phi(s_t)
 
-Nobody sees the sums: the target of a step is its next representation and the prediction from there,
+The sums are never seen: the target of a step is its next representation and the prediction from there,
 
     L_phi = |T_phi(phi(s), a) - sg[(1 - gamma) psi'(s') + gamma T_phi'(phi'(s'), a')]|^2,   a' ~ policy
 
