@@ -46,7 +46,7 @@ def successor_features(P, features, gamma):
 
     P: [S, S], of the policy. features: f [S, D]. Returns [S, D]; gamma in [0, 1).
     """
-    eye = torch.eye(len(P), dtype=P.dtype)
+    eye = torch.eye(len(P), dtype=P.dtype, device=P.device)
     return (1 - gamma) * torch.linalg.solve(eye - gamma * P, P @ features)
 
 
@@ -57,7 +57,8 @@ def per_action_ridge(x, action, y, actions, ridge):
     """
     chosen = F.one_hot(action, actions).T.to(x.dtype)  # [A, B]
     mine = chosen[:, :, None] * x  # [A, B, D]: rows of other actions are 0
-    penalty = ridge * x.square().mean() * len(x) / actions * torch.eye(x.shape[1])
+    eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    penalty = ridge * x.square().mean() * len(x) / actions * eye
     return torch.linalg.solve(mine.mT @ mine + penalty, mine.mT @ y)  # [A, D, K]
 
 
@@ -118,4 +119,4 @@ class TDJEPA(nn.Module):
 def predicted(x, T, action):
     """T(x, a) = x T_a: x [B, D], T [A, D, K], action int64 [B] -> [B, K]."""
     every = torch.einsum("bi,aik->abk", x, T)  # cheaper than a matrix per row
-    return every[action, torch.arange(len(x))]
+    return every[action, torch.arange(len(x), device=x.device)]

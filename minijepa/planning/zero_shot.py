@@ -54,9 +54,9 @@ def plan(features, reward, next_state, gamma, ridge=1e-3, sweeps=150):
     """
     states, dim = features.shape
     rewards = task_vectors(features, reward) @ features.T  # [R, S]
-    penalty = ridge * features.square().mean() * states * torch.eye(dim)
+    penalty = ridge * features.square().mean() * states * torch.eye(dim, device=features.device)
     fit = features @ torch.linalg.solve(features.T @ features + penalty, features.T)  # [S, S], values -> fitted values
-    q = torch.zeros(*reward.shape, next_state.shape[1])
+    q = torch.zeros(*reward.shape, next_state.shape[1], device=reward.device)
     for _ in range(sweeps):
         target = ((1 - gamma) * rewards + gamma * q.amax(dim=2))[:, next_state]  # [R, S, A]
         q = torch.einsum("st,rta->rsa", fit, target)
