@@ -29,6 +29,7 @@ from minijepa.planning.mpc import (
     run_episodes,
     total,
 )
+from minijepa.planning.td_jepa import TDJEPA, TDJEPAOutput, orthonormality, successor_features
 from minijepa.planning.two_stages import learn, learn_dynamics, learn_representation
 from minijepa.planning.world_model import (
     LEWM,
@@ -39,6 +40,7 @@ from minijepa.planning.world_model import (
     WorldModel,
     encode_walks,
 )
+from minijepa.planning.zero_shot import Tasks, ZeroShotActor, on_sphere, plan, task_vectors, training_tasks
 
 __all__ = [
     "FrameEncoder",
@@ -83,4 +85,14 @@ __all__ = [
     "TwoLevelPlanner",
     "Decision",
     "lookup",
+    "TDJEPA",
+    "TDJEPAOutput",
+    "orthonormality",
+    "successor_features",
+    "task_vectors",
+    "on_sphere",
+    "training_tasks",
+    "plan",
+    "Tasks",
+    "ZeroShotActor",
 ]

@@ -45,6 +45,7 @@ from minijepa.plots.figures import (
 )
 from minijepa.plots.film import film, heat
 from minijepa.plots.generation import from_patches, picture_rows
+from minijepa.plots.grid_rooms import grid_maps, seed_bars
 from minijepa.plots.hierarchy import condition_bars, waypoint_maps
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
@@ -146,4 +147,6 @@ __all__ = [
     "attention_mask",
     "waypoint_maps",
     "condition_bars",
+    "grid_maps",
+    "seed_bars",
 ]

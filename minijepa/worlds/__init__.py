@@ -2,6 +2,7 @@
 
 from minijepa.worlds.depth import fixed_point, grow, growth, learning_time
 from minijepa.worlds.fork import Latent, SideBySide, disc, fit_fork, fork, roads
+from minijepa.worlds.grid_rooms import FOUR_ROOMS, GridRooms, Transition, Transitions
 from minijepa.worlds.gym import gym_env
 from minijepa.worlds.linear import (
     DISTRACTORS,
@@ -57,4 +58,8 @@ __all__ = [
     "Tasks",
     "Clip",
     "gym_env",
+    "FOUR_ROOMS",
+    "GridRooms",
+    "Transition",
+    "Transitions",
 ]
