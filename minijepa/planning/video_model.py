@@ -3,9 +3,9 @@
     frames x_1 … x_t ──► encoder f, frame by frame ──► z_1 … z_t ──► GRU h_t ──► ẑ_{t+1} = z_t + head(h_t)
     loss = |ẑ_{t+1} - z_{t+1}|^2 + variance and covariance over the batch      surprise_{t+1} = |ẑ_{t+1} - z_{t+1}|
 
-The encoder sees one frame, so a hidden body is not in z_t: whatever knows that it will come out again is h_t. Surprise as
-the error of prediction in latent space: arXiv:2502.11831; there a V-JEPA predicts, here a small model of this course's
-own. `PixelModel` is the same but for its target, the next frame itself; `CopyLast` predicts that nothing changes.
+The encoder sees one frame, so a hidden body is not in z_t: only h_t can know that it will come out again. Surprise as the
+error of prediction in latent space: arXiv:2502.11831; there a V-JEPA predicts, here a small model of this course's own.
+`PixelModel` is the same but for its target, the next frame itself; `CopyLast` predicts that nothing changes.
 """
 
 import torch
@@ -58,12 +58,12 @@ class VideoModel(nn.Module):
 
 
 class PixelModel(nn.Module):
-    """The same encoder and memory, trained to predict the next frame's pixels, through a decoder that JEPA does without.
+    """The same encoder and memory, trained to predict the next frame's pixels through a decoder, which JEPA lacks.
 
     encoder: as of VideoModel, of patches of 4 x 4 pixels. size, channels: of a frame.
     """
 
-    def __init__(self, encoder, size=28, channels=3, width=128):
+    def __init__(self, encoder, size=24, channels=3, width=128):
         super().__init__()
         self.encoder, self.memory, self.side = encoder, Memory(encoder.dim, width), size // 4
         self.head = nn.Sequential(nn.Linear(width + encoder.dim, 16 * self.side**2), nn.GELU())
@@ -111,7 +111,7 @@ def per_clip(surprise, over):
 
 
 def pairwise_accuracy(possible, impossible):
-    """P(surprise possible < surprise impossible) over matched pairs, ties count one half: [N], [N] -> a float in [0, 1].
+    """P(surprise possible < surprise impossible) over matched pairs, ties one half: [N], [N] -> a float in [0, 1].
 
     Chance level .5; its standard error is at most .5 / sqrt(N). Below .5: the impossible clip surprises *less*.
     Raises ValueError for other shapes. Source: arXiv:2502.11831.
@@ -129,6 +129,7 @@ def auroc(possible, impossible):
 
     Single clips instead of matched pairs: it asks for a threshold that holds for all scenes.
     """
-    ranks = torch.searchsorted(possible.sort()[0], impossible, right=False).double()
-    ties = torch.searchsorted(possible.sort()[0], impossible, right=True).double() - ranks
+    ordered, impossible = possible.sort()[0], impossible.contiguous()
+    ranks = torch.searchsorted(ordered, impossible).double()
+    ties = torch.searchsorted(ordered, impossible, right=True).double() - ranks
     return ((ranks + 0.5 * ties).mean() / len(possible)).item()

@@ -1,9 +1,9 @@
 """A body that bounces, an occluder that hides it, and events that cannot happen: clips in matched pairs.
 
-The room is the unit square, y upwards, with a wall near its right end. The body keeps its velocity and its colour, and is
-reflected by the sides of the room and by the wall, also while the occluder hides it. A **violation** breaks one of these
-rules at one moment; both clips of a pair are equal until it shows (violation of expectation, arXiv:2502.11831). This file
-is the whole physics, so it is also the oracle.
+The room is the unit square, y upwards, with a wall near its right end. The body keeps its velocity and its colour, and
+is reflected by the sides of the room and by the wall, also while the occluder hides it. A **violation** breaks one of
+these rules at one moment; both clips of a pair are equal until it shows (violation of expectation, arXiv:2502.11831).
+This file is the whole physics, so it is also the oracle.
 """
 
 from dataclasses import dataclass, fields
@@ -66,7 +66,9 @@ class Futures(NamedTuple):
 
     clips: tuple  # one Clips per outcome, equal as long as the body is seen to come
     outcome: torch.Tensor  # int64 [N], drawn with the probabilities OUTCOMES
-    seen: torch.Tensor  # int64 [N], the last frame before the body is hidden
+    out: (
+        torch.Tensor
+    )  # int64 [N], the frame in which more than half of the body is out again; the same for all outcomes
 
     def observed(self):
         """The clips that happened: Clips of N."""
@@ -78,7 +80,7 @@ class Futures(NamedTuple):
 class Physics:
     """The world. size: pixels of a side, a multiple of 4. length: frames of a clip. radius: of the body."""
 
-    size: int = 28
+    size: int = 24
     length: int = 16
     radius: float = 0.09
 
@@ -98,8 +100,8 @@ class Physics:
     def render(self, position, colour, present, occluder, wall):
         """What one sees: a red or blue body, a green occluder, a white wall. Returns [..., 3, S, S] between 0 and 1.
 
-        position: [..., 2]. colour, present: [...]. occluder: [..., 2]. wall: [...]. The body's edge is one pixel soft; the
-        occluder stands in front of it.
+        position: [..., 2]. colour, present: [...]. occluder: [..., 2]. wall: [...]. The body's edge is one pixel soft;
+        the occluder stands in front of it.
         """
         colour, present, wall = (value[..., None, None] for value in (colour, present, wall))  # [..., 1, 1]
         pixel = (torch.arange(self.size) + 0.5) / self.size
@@ -142,8 +144,8 @@ class Physics:
         """Let the scenes of `starts` run for `length` frames. Returns Clips.
 
         violation: None, or one of VIOLATIONS, which clip n suffers at frame when[n] (int64 [N], >= 1):
-        vanish, change (of colour), elsewhere (another height, at least .3 away), teleport (to another place in sight, at
-        least .25 away), wall (from then on it stops nothing), freeze (the velocity becomes 0).
+        vanish, change (of colour), elsewhere (another height, at least .3 away), teleport (to another place in sight, at least
+        .25 away), wall (from then on it stops nothing), freeze (the velocity becomes 0).
         Raises ValueError for another name.
         """
         if violation not in (None, *VIOLATIONS):
@@ -191,11 +193,14 @@ class Physics:
     def pairs(self, violation, count, seed=0):
         """`count` matched pairs: a possible clip, and the same with a violation that shows in frame 5 to T - 4.
 
-        Scenes in which the violation has no occasion are drawn again. Raises ValueError for an unknown violation.
+        Scenes in which the violation has no occasion are drawn again. Raises ValueError for an unknown violation, and
+        where almost no scene has an occasion, as in clips that are too short.
         """
         generator = torch.Generator().manual_seed(3 * seed + 1)
         found = []
-        while sum(len(pairs.event) for pairs in found) < count:
+        for _ in range(20 + count // 4):
+            if sum(len(pairs.event) for pairs in found) >= count:
+                break
             start = self.starts(256, generator)
             possible = self.run(start)
             when = self.occasion(violation, possible, generator)
@@ -204,6 +209,11 @@ class Physics:
             event = torch.where(differs.any(dim=1), differs.to(torch.int8).argmax(dim=1), 0)
             rows = (when > 0) & (event >= 5) & (event <= self.length - 4)
             found.append(Pairs(possible[rows], impossible[rows], event[rows]))
+        if sum(len(pairs.event) for pairs in found) < count:
+            raise ValueError(
+                f"hardly a scene has an occasion for {violation!r} in {self.length} frames of {self.size} pixels; "
+                "a violation shows in frame 5 to length - 4, so make clips longer (16 frames are enough)"
+            )
         join = [
             Clips(self, *(torch.cat([getattr(p[side], f.name) for p in found])[:count] for f in fields(Clips)[1:]))
             for side in (0, 1)
@@ -254,5 +264,5 @@ class Physics:
             rest = colour[:, None].expand(-1, self.length), torch.ones(count, self.length, dtype=torch.bool)
             clips.append(Clips(self, p, v, *rest, occluder, wall))
         outcome = torch.multinomial(torch.tensor(OUTCOMES), count, replacement=True, generator=generator)
-        seen = clips[0].hidden().to(torch.int8).argmax(dim=1) - 1  # its first hidden frame, less one
-        return Futures(tuple(clips), outcome, seen)
+        beyond = clips[0].position[..., 0] - occluder[:, 1:] > self.radius / 2  # [N, T]
+        return Futures(tuple(clips), outcome, beyond.to(torch.int8).argmax(dim=1))
