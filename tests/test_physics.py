@@ -142,7 +142,7 @@ def check_futures(module):
     for clips in futures.clips:
         first = clips.velocity[..., 1].ne(0).to(torch.int8).argmax(dim=1)
         turned = clips.velocity[..., 1].ne(0).any(dim=1)
-        assert clips.hidden()[rows, first][turned].all()
+        assert clips.hidden()[rows, first][turned].all() and turned.all() == (turn != 0)
 
 
 def checks():
@@ -189,7 +189,11 @@ BUGS = {
         "torch.multinomial(torch.ones(3)",
     ),
     "the outcome is always up": ("futures", "part[torch.arange(len(part)), self.outcome]", "part[:, 0]"),
-    "deflected in sight": ("futures", "middle = occluder.mean(dim=1)", "middle = occluder[:, 0] - self.radius"),
+    "deflected in sight": (
+        "futures",
+        "met = self.is_hidden(p, occluder) & ~before",
+        "met = (p[:, 0] > 0.3) & ~before",
+    ),
 }
 
 

@@ -132,7 +132,7 @@ CHECKS = {
 
 BUGS = {
     "the memory sees the frame it predicts": (
-        "causal",
+        "jepa",
         "z[:, :-1] + self.head(self.memory(z[:, :-1]))",
         "z[:, :-1] + self.head(self.memory(z)[:, 1:])",
     ),

@@ -240,24 +240,23 @@ class Physics:
     def futures(self, count, seed=0):
         """Bodies that meet a deflector which the occluder hides: up, straight on or down, at random. Returns Futures.
 
-        The body comes from the left at a height of .4 to .6 and moves horizontally. In the frame in which its centre
-        has passed the middle of the occluder, its velocity becomes (v, v), (v, 0) or (v, -v), with the probabilities
-        OUTCOMES. What it did before does not tell which.
+        The body comes from the left at a height of .4 to .6 and moves horizontally. In the first frame in which it is
+        hidden, its velocity becomes (v, v), (v, 0) or (v, -v), with the probabilities OUTCOMES. What it did before does
+        not tell which.
         """
         generator = torch.Generator().manual_seed(3 * seed + 2)
         position, velocity, colour, occluder, wall = self.starts(count, generator)
         u = torch.rand(2, count, generator=generator)
         room = occluder[:, 0] - 2 * self.radius
         position = torch.stack([self.radius + 0.5 * room * u[0], 0.4 + 0.2 * u[1]], dim=1)
-        velocity = torch.stack([velocity[:, 0].abs(), torch.zeros(count)], dim=1)
+        velocity = torch.stack([0.9 * velocity[:, 0].abs(), torch.zeros(count)], dim=1)  # no step past the hiding place
         clips = []
         for turn in (1.0, 0.0, -1.0):
             p, v, states = position, velocity, [(position, velocity)]
             for _ in range(1, self.length):
-                before = p[:, 0]
+                before = self.is_hidden(p, occluder)
                 p, v = self.step(p, v, wall)
-                middle = occluder.mean(dim=1)
-                met = (before < middle) & (p[:, 0] >= middle)
+                met = self.is_hidden(p, occluder) & ~before & (v[:, 0] > 0) & (v[:, 1] == 0)
                 v = torch.where(met[:, None], torch.stack([v[:, 0], turn * v[:, 0]], dim=1), v)
                 states.append((p, v))
             p, v = (torch.stack(each, dim=1) for each in zip(*states, strict=True))
