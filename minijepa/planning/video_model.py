@@ -3,9 +3,9 @@
     frames x_1 … x_t ──► encoder f, frame by frame ──► z_1 … z_t ──► GRU h_t ──► ẑ_{t+1} = z_t + head(h_t)
     loss = |ẑ_{t+1} - z_{t+1}|^2 + variance and covariance over the batch      surprise_{t+1} = |ẑ_{t+1} - z_{t+1}|
 
-The encoder sees one frame, so a hidden body is not in z_t: only h_t can know that it will come out again. Surprise as the
-error of prediction in latent space: arXiv:2502.11831; there a V-JEPA predicts, here a small model of this course's own.
-`PixelModel` is the same but for its target, the next frame itself; `CopyLast` predicts that nothing changes.
+The encoder sees one frame, so a hidden body is not in z_t: only h_t can know that it will come out again. Surprise as
+the error of prediction in latent space: arXiv:2502.11831; there a V-JEPA predicts, here a small model of this course's
+own. `PixelModel` is the same but for its target, the next frame itself; `CopyLast` predicts that nothing changes.
 """
 
 import torch

@@ -144,8 +144,8 @@ class Physics:
         """Let the scenes of `starts` run for `length` frames. Returns Clips.
 
         violation: None, or one of VIOLATIONS, which clip n suffers at frame when[n] (int64 [N], >= 1):
-        vanish, change (of colour), elsewhere (another height, at least .3 away), teleport (to another place in sight, at least
-        .25 away), wall (from then on it stops nothing), freeze (the velocity becomes 0).
+        vanish, change (of colour), elsewhere (another height, at least .3 away), teleport (to another place in sight,
+        at least .25 away), wall (from then on it stops nothing), freeze (the velocity becomes 0).
         Raises ValueError for another name.
         """
         if violation not in (None, *VIOLATIONS):
