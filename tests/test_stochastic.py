@@ -95,17 +95,29 @@ BUGS = {
     "beta is forgotten": ("loss", "error + self.beta * nats", "error + nats"),
     "z without noise": ("loss", "mean_q + log_std_q.exp() * noise", "mean_q + 0 * noise"),
     "the same noise in every step": ("loss", "self.calls += 1", "self.calls += 0"),
-    "trained with z of the prior": ("loss", "z = mean_q + log_std_q.exp() * noise", "z = mean_p + log_std_p.exp() * noise"),
+    "trained with z of the prior": (
+        "loss",
+        "z = mean_q + log_std_q.exp() * noise",
+        "z = mean_p + log_std_p.exp() * noise",
+    ),
     "the posterior does not see the future": (
         "loss",
         "q = self.posterior(torch.cat([past, future], dim=-1))",
         "q = self.posterior(torch.cat([past, 0 * future], dim=-1))",
     ),
-    "samples of the posterior": ("samples", "mean, log_std, _, _ = self.gaussians", "_, _, mean, log_std = self.gaussians"),
-    "samples are the mean": ("samples", "log_std.exp() * torch.randn(mean.shape, generator=generator))\n\n    @torch", "0)\n\n    @torch"),
+    "samples of the posterior": (
+        "samples",
+        "mean, log_std, _, _ = self.gaussians",
+        "_, _, mean, log_std = self.gaussians",
+    ),
+    "samples are the mean": (
+        "samples",
+        "log_std.exp() * torch.randn(mean.shape, generator=generator))\n\n    @torch",
+        "0)\n\n    @torch",
+    ),
     "recall and precision swapped": ("coverage", "near.any(dim=1)", "near.any(dim=2)"),
     "all outcomes must be near": ("coverage", "near.any(dim=2)", "near.all(dim=2)"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -136,19 +136,39 @@ BUGS = {
         "z[:, :-1] + self.head(self.memory(z[:, :-1]))",
         "z[:, :-1] + self.head(self.memory(z)[:, 1:])",
     ),
-    "no memory": ("causal", "return self.gru(z)[0]", "return self.gru(z.flatten(0, 1)[:, None])[0].view(*z.shape[:2], -1)"),
-    "predicts the frame before": ("jepa", '"predict": l2(self.predict(z), z[:, 1:])', '"predict": l2(self.predict(z), z[:, :-1])'),
-    "surprise against the frame before": ("jepa", "return l1(self.predict(z), z[:, 1:])", "return l1(self.predict(z), z[:, :-1])"),
+    "no memory": (
+        "causal",
+        "return self.gru(z)[0]",
+        "return self.gru(z.flatten(0, 1)[:, None])[0].view(*z.shape[:2], -1)",
+    ),
+    "predicts the frame before": (
+        "jepa",
+        '"predict": l2(self.predict(z), z[:, 1:])',
+        '"predict": l2(self.predict(z), z[:, :-1])',
+    ),
+    "surprise against the frame before": (
+        "jepa",
+        "return l1(self.predict(z), z[:, 1:])",
+        "return l1(self.predict(z), z[:, :-1])",
+    ),
     "no residual": ("jepa", "z[:, :-1] + self.head", "self.head"),
     "variance over all frames at once": ("jepa", "variance(z),", "variance(z.flatten(0, 1)),"),
-    "weights swapped": ("jepa", "self.weights[0] * terms[\"variance\"]", "self.weights[1] * terms[\"variance\"]"),
-    "the encoder is detached": ("jepa", "z = self.encoder(frames)  # [B, T, C, S, S] -> [B, T, D]", "z = self.encoder(frames).detach()"),
-    "patches transposed": ("pixels", "F.fold(patches.mT,", "F.fold(patches.unflatten(1, (self.side, self.side)).transpose(1, 2).flatten(1, 2).mT,"),
+    "weights swapped": ("jepa", 'self.weights[0] * terms["variance"]', 'self.weights[1] * terms["variance"]'),
+    "the encoder is detached": (
+        "jepa",
+        "z = self.encoder(frames)  # [B, T, C, S, S] -> [B, T, D]",
+        "z = self.encoder(frames).detach()",
+    ),
+    "patches transposed": (
+        "pixels",
+        "F.fold(patches.mT,",
+        "F.fold(patches.unflatten(1, (self.side, self.side)).transpose(1, 2).flatten(1, 2).mT,",
+    ),
     "copies the first frame": ("copy", "l1(z[:, :-1], z[:, 1:])", "l1(z[:, :1].expand_as(z[:, 1:]), z[:, 1:])"),
     "ties count": ("scores", "0.5 * (possible == impossible)", "1.0 * (possible == impossible)"),
     "ties count in the AUROC": ("scores", "(ranks + 0.5 * ties)", "ranks"),
     "the other way round": ("scores", "(possible < impossible)", "(possible > impossible)"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CHECKS)
