@@ -40,7 +40,10 @@ def check_loss(module):
         total += ((guess - future[n]) ** 2).sum() / 6
         nats += kl_divergence(gaussian(*q), gaussian(*p)) / 6
     assert torch.allclose(output.loss, total + 0.7 * nats, rtol=1e-4)
-    assert abs(output.numbers["error"] - float(total.detach())) < 1e-3 and abs(output.numbers["nats"] - float(nats.detach())) < 1e-3
+    assert (
+        abs(output.numbers["error"] - float(total.detach())) < 1e-3
+        and abs(output.numbers["nats"] - float(nats.detach())) < 1e-3
+    )
     output.loss.backward()
     assert future.grad is None and model.prior[0].weight.grad.abs().max() > 0
     again = model(module.PastFuture(past, future))

@@ -6,8 +6,8 @@
 
 It is a conditional variational autoencoder between latents instead of pixels (LeCun 2022 asks to limit what z carries;
 here KL does). Small beta: z leaks all of s_y, and samples of the prior are wrong. Large beta: z is not used, and the
-prediction is the mean of the futures. VJEPA (arXiv:2601.14354) and Var-JEPA (arXiv:2603.20111) build on posteriors and
-learned priors, too, with other objectives.
+prediction is the mean of the futures. Var-JEPA (arXiv:2603.20111) reads a JEPA as variational posteriors and learned
+conditional priors, VJEPA (arXiv:2601.14354) learns a predictive distribution over latents; their objectives differ.
 """
 
 from dataclasses import dataclass
