@@ -29,8 +29,10 @@ from minijepa.planning.mpc import (
     run_episodes,
     total,
 )
+from minijepa.planning.stochastic import StochasticPredictor, Transitions, coverage, kl_gaussians
 from minijepa.planning.td_jepa import TDJEPA, TDJEPAOutput, orthonormality, successor_features
 from minijepa.planning.two_stages import learn, learn_dynamics, learn_representation
+from minijepa.planning.video_model import CopyLast, PixelModel, VideoModel, auroc, pairwise_accuracy, per_clip
 from minijepa.planning.world_model import (
     LEWM,
     PLDM,
@@ -95,4 +97,14 @@ __all__ = [
     "plan",
     "Tasks",
     "ZeroShotActor",
+    "VideoModel",
+    "PixelModel",
+    "CopyLast",
+    "per_clip",
+    "pairwise_accuracy",
+    "auroc",
+    "StochasticPredictor",
+    "Transitions",
+    "kl_gaussians",
+    "coverage",
 ]

@@ -18,6 +18,7 @@ from minijepa.worlds.linear import (
     whitener,
 )
 from minijepa.worlds.linear_views import ViewsRun, alignment, critical_decay, plateau, train_views, views_loss
+from minijepa.worlds.physics import HIDDEN, LESS_MOTION, OUTCOMES, VIOLATIONS, Clips, Futures, Pairs, Physics
 from minijepa.worlds.spectral import laplacian, smoothest_encoder, spectral_embedding, subspace_overlap
 from minijepa.worlds.two_rooms import Clip, Tasks, TwoRooms, Walks
 
@@ -62,4 +63,12 @@ __all__ = [
     "GridRooms",
     "Transition",
     "Transitions",
+    "Physics",
+    "Clips",
+    "Pairs",
+    "Futures",
+    "VIOLATIONS",
+    "HIDDEN",
+    "LESS_MOTION",
+    "OUTCOMES",
 ]
