@@ -32,6 +32,7 @@ places = [(0.2, 0.2), (0.8, 0.5), (0.3, 0.7)]
 PlanExplorer(Planner(WorldModel(FrameEncoder(), Dynamics()), horizon=2), TwoRooms(), places, places[::-1], steps=8)
 """,
 }
+CONTROLS = {"masks": 5, "predictions": 5, "plans": 3}
 
 
 def write(folder, name, *sources):
@@ -48,11 +49,13 @@ def live(request, new_page, lab):
     write(lab.folder, request.param, EXPLORERS[request.param])
     open_notebook(page, lab, f"{request.param}.ipynb")
     run_all(page)
-    return Live(page)
+    explorer = Live(page)
+    explorer.name = request.param
+    return explorer
 
 
 def test_every_control_answers_to_mouse_and_keyboard(live, tmp_path):
-    assert live.find(".noUi-handle").count() >= 4
+    assert live.find(".noUi-handle").count() >= min(4, CONTROLS[live.name])
     waited = drive(live)
     live.page.screenshot(path=str(tmp_path / "after.png"))
     print(f"from key to picture: {sorted(round(1000 * t) for t in waited)} ms; screenshot in {tmp_path}")
@@ -67,12 +70,14 @@ def test_tab_leads_from_control_to_control(live):
         reached.add(page.evaluate(f"document.activeElement.closest('{kinds}')?.innerText ?? ''"))
         page.keyboard.press("Tab")
     controls = page.locator(".jp-OutputArea").locator(kinds)
-    assert controls.count() == 5
-    assert {controls.nth(i).inner_text() for i in range(5)} <= reached
+    assert controls.count() == CONTROLS[live.name]
+    assert {controls.nth(i).inner_text() for i in range(CONTROLS[live.name])} <= reached
 
 
 def test_an_impossible_wish_is_a_message(live):
     """The last step of the first slider of masks (all patches), of the second of predictions (8x8 blocks)."""
+    if live.name == "plans":
+        pytest.skip("every start, goal and step of a plan is possible")
     page = live.page
     names = page.locator(".jp-OutputArea .widget-label").all_inner_texts()
     page.locator(".jp-OutputArea .noUi-handle").nth(0 if "target scale" in names[0] else 1).focus()
