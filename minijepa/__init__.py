@@ -10,9 +10,11 @@ from minijepa.machine import threads
 threads.in_time = threads.wait_briefly()  # before anything below loads torch
 try:
     from minijepa.positions import rotate, rotation, sincos, sincos_1d, sincos_2d, sincos_3d
-    from minijepa.vit import SIZES, ViT, count_parameters, gather_tokens, pool
+    from minijepa.patches import WordEmbed, gather_tokens
+    from minijepa.vit import SIZES, ViT, count_parameters, pool
     from minijepa.masking import Masks, MaskSets, block_masks, random_masks
     from minijepa.masking import causal_masks, random_tubelets, random_tubes, tube_masks
+    from minijepa.masking import Curriculum, span_masks
     from minijepa.predictor import Predictor
     from minijepa.ema import EMATeacher, half_life, momentum_schedule
     from minijepa.losses import cosine, l1, l2, sigreg, smooth_l1, variance_covariance, vicreg
@@ -74,10 +76,11 @@ __all__ = [
     "sincos_1d",
     "sincos_2d",
     "sincos_3d",
+    "WordEmbed",
+    "gather_tokens",
     "SIZES",
     "ViT",
     "count_parameters",
-    "gather_tokens",
     "pool",
     "Masks",
     "MaskSets",
@@ -87,6 +90,8 @@ __all__ = [
     "random_tubelets",
     "random_tubes",
     "tube_masks",
+    "Curriculum",
+    "span_masks",
     "Predictor",
     "EMATeacher",
     "half_life",

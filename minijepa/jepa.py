@@ -19,8 +19,9 @@ from minijepa.collapse import differ
 from minijepa.ema import EMATeacher
 from minijepa.losses import smooth_l1, variance_covariance
 from minijepa.masking import Masks
+from minijepa.patches import gather_tokens
 from minijepa.training.distributed import whole_batch
-from minijepa.vit import gather_tokens, pool
+from minijepa.vit import pool
 
 
 @dataclass

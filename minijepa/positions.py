@@ -66,18 +66,20 @@ def places(grid):
 
 
 def sincos(grid, dim, uniform=False):
-    """The table for a grid of two or three axes. Returns [tokens, dim].
+    """The table for a grid of one, two or three axes. Returns [tokens, dim].
 
-    grid: (H, W) of an image, or (T, H, W) of a clip.
+    grid: (N,) of a series or sentence, (H, W) of an image, or (T, H, W) of a clip.
     uniform: only for clips, see `sincos_3d`.
     Raises ValueError for a grid of any other number of axes, and where
     the table of that grid does.
     """
+    if len(grid) == 1:
+        return sincos_1d(places(grid)[0], dim)
     if len(grid) == 2:
         return sincos_2d(grid, dim)
     if len(grid) == 3:
         return sincos_3d(grid, dim, uniform)
-    raise ValueError(f"grid must be (rows, columns) or (times, rows, columns), got {tuple(grid)}")
+    raise ValueError(f"grid must be (tokens,), (rows, columns) or (times, rows, columns), got {tuple(grid)}")
 
 
 def rotation(grid, dim, published=False, side=None):

@@ -1,6 +1,6 @@
 """The Vision Transformer, over any set of kept tokens: the encoder f_theta of every method in this course.
 
-An image is cut into patches (a clip into tubelets, patches with a duration), each patch becomes a token, and
+An image is cut into patches (patches.py; a clip into tubelets, a series into pieces), each patch becomes a token, and
 pre-norm transformer blocks mix the tokens. There is no class token: JEPA needs a vector per patch.
 The point of difference from most ViT files: `forward(x, keep)` embeds and processes only the kept patches,
 so an encoder that sees a quarter of the image costs a quarter.
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from einops import rearrange
 from torch import nn
 
+from minijepa.patches import PatchEmbed
 from minijepa.positions import rotate, rotation, sincos
 
 # what a ViT and a predictor can be told about places; both need the same one for released weights
@@ -30,11 +31,6 @@ SIZES = {
     "huge": (1280, 32, 16, 4),
     "giant": (1408, 40, 16, 48 / 11),
 }
-
-
-def gather_tokens(x, index):
-    """Pick tokens by index. x: [B, N, D]; index: int64 [B, K], each in 0..N-1. Returns [B, K, D]."""
-    return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
 
 class Attention(nn.Module):
@@ -107,38 +103,13 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-class PatchEmbed(nn.Module):
-    """Cut into patches and map each to a token: token_j = W patch_j + b.
-
-    `patch_size` has 2 numbers (rows, columns) for images [B, C, H, W] or 3 (frames, rows, columns) for clips
-    [B, C, T, H, W]. It is the strided convolution of other ViT files, written as what it is: a linear map per patch.
-    """
-
-    def __init__(self, patch_size, in_chans, dim):
-        super().__init__()
-        self.patch_size = tuple(patch_size)
-        self.proj = nn.Linear(in_chans * math.prod(self.patch_size), dim)
-
-    def patches(self, x):
-        """[B, C, (T,) H, W] -> [B, N, values], row-major (clips: time first); a patch lists C, then (T,) H, W."""
-        if len(self.patch_size) == 2:
-            p, q = self.patch_size
-            return rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=p, q=q)
-        o, p, q = self.patch_size
-        return rearrange(x, "b c (t o) (h p) (w q) -> b (t h w) (c o p q)", o=o, p=p, q=q)
-
-    def forward(self, x, keep=None):
-        x = self.patches(x)  # [B, N, values]
-        if keep is not None:
-            x = gather_tokens(x, keep)  # [B, K, values]: hidden patches are dropped before any arithmetic
-        return self.proj(x)  # [B, K or N, D]
-
-
 class ViT(nn.Module):
     """f_theta: an image (or clip) to one vector per patch (tubelet), over all patches or only the kept ones.
 
-    img_size: pixels, one number or (H, W); for clips (T, H, W).
-    patch_size: pixels, one number or (p, q); for clips (frames, p, q), a tubelet. Each must divide the image.
+    img_size: pixels, one number or (H, W); for clips (T, H, W), for series (T,), for words (L,).
+    patch_size: pixels, one number or (p, q); for clips (frames, p, q), a tubelet; for series (p,), for words (1,).
+    Each must divide the image.
+    embed: another embedder than patches, such as `WordEmbed`; see patches.py.
     dim, depth, heads, mlp_ratio: width D, number of blocks L, attention heads, MLP width over D.
     positions: "sincos", a table [N, D] added to the tokens; "sincos_uniform", the same with equally many features for
     each axis of a clip (released V-JEPA); "rotary"; "rotary_published" (released V-JEPA 2) and
@@ -148,7 +119,16 @@ class ViT(nn.Module):
     """
 
     def __init__(
-        self, img_size=32, patch_size=4, dim=192, depth=12, heads=3, mlp_ratio=4, in_chans=3, positions="sincos"
+        self,
+        img_size=32,
+        patch_size=4,
+        dim=192,
+        depth=12,
+        heads=3,
+        mlp_ratio=4,
+        in_chans=3,
+        positions="sincos",
+        embed=None,
     ):
         super().__init__()
         patch_size = (patch_size,) * 2 if isinstance(patch_size, int) else tuple(patch_size)
@@ -157,16 +137,20 @@ class ViT(nn.Module):
             raise ValueError(f"patches of {patch_size} pixels must tile an image of {img_size}: give divisors")
         self.grid = tuple(s // p for s, p in zip(img_size, patch_size, strict=True))
         self.dim, self.img_size = dim, img_size
-        self.patch_embed = PatchEmbed(patch_size, in_chans, dim)
+        self.patch_embed = PatchEmbed(patch_size, in_chans, dim) if embed is None else embed
         add_positions(self, self.grid, dim, heads, positions)
         self.blocks = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.apply(init_weights)
 
     def embed(self, x, keep=None):
-        """Patches to tokens with positions. x: [B, C, H, W]; keep: int64 [B, K] or None. Returns [B, K or N, D]."""
-        if tuple(x.shape[2:]) != self.img_size:
-            raise ValueError(f"this encoder was built for images of {self.img_size} pixels, got {tuple(x.shape[2:])}")
+        """Patches to tokens with positions. x: [B, C, H, W]; keep: int64 [B, K] or None. Returns [B, K or N, D].
+
+        Raises ValueError if x is not of the size that the encoder was built for.
+        """
+        found = tuple(x.shape[self.patch_embed.leading :])
+        if found != self.img_size:
+            raise ValueError(f"this encoder was built for images of {self.img_size} pixels, got {found}")
         tokens = self.patch_embed(x, keep)  # [B, K, D]
         if self.pos_embed is None:
             return tokens
@@ -179,7 +163,7 @@ class ViT(nn.Module):
         return self.rope[:, keep].unsqueeze(2)
 
     def forward(self, x, keep=None):
-        """x: images [B, C, H, W] or clips [B, C, T, H, W]; keep: int64 [B, K] token indices, None for all.
+        """x: images [B, C, H, W], clips [B, C, T, H, W], series [B, C, T]; keep: int64 [B, K] tokens, None for all.
 
         Returns [B, K, D] (all N tokens if keep is None), in the order of `keep`, after the final LayerNorm.
         """

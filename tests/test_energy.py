@@ -21,9 +21,10 @@ from minijepa.energy import (
 from minijepa.jepa import JEPA
 from minijepa.losses import l2, smooth_l1
 from minijepa.masking import Masks, block_masks, random_masks
+from minijepa.patches import PatchEmbed
 from minijepa.plots.energy import energy_histograms, energy_planes, surprise_gallery
 from minijepa.predictor import Predictor
-from minijepa.vit import PatchEmbed, ViT, eval_mode
+from minijepa.vit import ViT, eval_mode
 
 B, GRID, N, P = 3, (4, 4), 16, 4  # images, patches, and values per patch of a one-channel 8x8 image
 

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import save_file
 
 from minijepa.masking.sampling import Masks
+from minijepa.patches import gather_tokens
 from minijepa.predictor import Predictor
 from minijepa.pretrained.official import load_official
-from minijepa.vit import ViT, gather_tokens
+from minijepa.vit import ViT
 
 SIZE = dict(dim=48, depth=2, heads=2)
 PREDICTOR = dict(width=24, depth=2, heads=2)

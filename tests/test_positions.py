@@ -71,7 +71,7 @@ def test_rows_of_one_table_differ_and_have_one_length():
         (sincos_1d, (torch.arange(3), 5), "5"),
         (sincos_2d, ((2, 2), 6), "6"),
         (sincos_3d, ((2, 2, 2), 12), "12"),
-        (sincos, ((8,), 8), r"\(8,\)"),
+        (sincos, ((), 8), r"\(\)"),
         (sincos, ((2, 2, 2, 2), 16), r"\(2, 2, 2, 2\)"),
     ],
 )

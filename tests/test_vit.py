@@ -7,8 +7,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from minijepa.patches import gather_tokens
 from minijepa.positions import sincos
-from minijepa.vit import SIZES, Attention, ViT, count_parameters, gather_tokens, pool
+from minijepa.vit import SIZES, Attention, ViT, count_parameters, pool
 
 # (image, patch, width, blocks, heads, MLP ratio, channels)
 CONFIGURATIONS = [

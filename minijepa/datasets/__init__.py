@@ -16,6 +16,7 @@ from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
 from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
 from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
 from minijepa.datasets.shapes.single import single_shapes
+from minijepa.datasets.signals import SignalData
 from minijepa.datasets.video_folder import video_folder
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "to_tokens",
     "to_words",
     "image_folder",
+    "SignalData",
     "ClipData",
     "shuffle_frames",
     "moving_shapes",

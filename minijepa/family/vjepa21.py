@@ -22,10 +22,11 @@ from torch import nn
 from minijepa.family.bootleg import LayersTeacher, several
 from minijepa.jepa import JEPA, JEPAOutput, at_targets
 from minijepa.losses import l1
+from minijepa.patches import gather_tokens
 from minijepa.predictor import Predictor
 from minijepa.training import recipe
 from minijepa.training.distributed import whole_batch
-from minijepa.vit import gather_tokens, init_weights, pool
+from minijepa.vit import init_weights, pool
 
 NAME = "V-JEPA 2.1"
 TRAINING = recipe.TRAINING

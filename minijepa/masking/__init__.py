@@ -1,6 +1,7 @@
-"""What is hidden and what is seen: `blocks` on images, `tubes` in clips, and both samplers as published.
+"""What is hidden and what is seen: `blocks` on images, `tubes` in clips, `spans` in series, and samplers as published.
 
-Every sampler takes (batch, grid, ..., generator) and returns `Masks`, the token indices of a whole batch.
+Every sampler takes (batch, grid, ..., generator) and returns `Masks`, the token indices of a whole batch. `Curriculum`
+goes over from one sampler to another during a run.
 """
 
 from minijepa.masking.blocks import (
@@ -11,6 +12,7 @@ from minijepa.masking.blocks import (
     place_blocks,
     start_probabilities,
 )
+from minijepa.masking.curriculum import Curriculum
 from minijepa.masking.published import (
     place_published,
     published_block_masks,
@@ -18,6 +20,7 @@ from minijepa.masking.published import (
     published_tube_masks,
 )
 from minijepa.masking.sampling import Masks, MaskSets, random_masks, random_subset
+from minijepa.masking.spans import span_masks
 from minijepa.masking.tubes import LONG_RANGE, SHORT_RANGE, causal_masks, random_tubelets, random_tubes, tube_masks
 
 __all__ = [
@@ -37,6 +40,8 @@ __all__ = [
     "random_tubes",
     "random_tubelets",
     "causal_masks",
+    "span_masks",
+    "Curriculum",
     "published_block_masks",
     "published_block_size",
     "place_published",

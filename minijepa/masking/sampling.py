@@ -1,5 +1,6 @@
 """What all masks have in common: their form, random subsets, and the checks of a request."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -48,13 +49,13 @@ def random_masks(batch, grid, *, context_keep, target_keep, generator=None):
     """Masks without structure: K_c random patches are seen, K_t others are predicted as one target.
 
     batch: images B.
-    grid: (rows, columns) of patches.
-    context_keep, target_keep: K_c and K_t, each at least 1, together at most rows * columns.
+    grid: (rows, columns) of patches, or (N,) of a series.
+    context_keep, target_keep: K_c and K_t, each at least 1, together at most all patches.
     Returns Masks, targets [B, 1, K_t]. Raises ValueError otherwise. Source: MAE (arXiv:2111.06377, section 3);
     the "random" row of I-JEPA's table 6.
     """
-    check_request(batch, grid, 1, (1.0, 1.0))
-    context, target = random_split(batch, grid[0] * grid[1], context_keep, target_keep, "patches", grid, generator)
+    check_request(batch, grid if len(grid) > 1 else (1, *grid), 1, (1.0, 1.0))
+    context, target = random_split(batch, math.prod(grid), context_keep, target_keep, "patches", grid, generator)
     return Masks(context, target.unsqueeze(1))
 
 

@@ -44,6 +44,10 @@ class Batches:
         """The rows of the batch that this process takes, a slice for each microbatch."""
         return [self.team.rows(self.batch_size, part, self.accumulate) for part in range(self.accumulate)]
 
+    def sampler(self, step):
+        """What draws the masks of a step: `masks` itself, or what a curriculum has for this step."""
+        return self.masks.at(step) if hasattr(self.masks, "at") else self.masks
+
     def microbatches(self, step):
         """Yields (the model's arguments, whether it is the step's last): `accumulate` microbatches."""
         index, drawn, rows = self.order.batch(step), None, self.rows()  # index: [batch_size]
@@ -57,7 +61,7 @@ class Batches:
             if self.masks is None:
                 yield (batch,), last
                 continue
-            drawn = self.masks(self.batch_size, generator) if drawn is None else drawn
+            drawn = self.sampler(step)(self.batch_size, generator) if drawn is None else drawn
             yield (batch, (drawn.rows(mine) if self.in_parts else drawn).to(self.device)), last
 
     def requests(self, steps):

@@ -1,7 +1,8 @@
 """One training loop for the whole course, and what it asks of a method, of data and of masks.
 
     data    `len(data)` and `data.batch(index, device)`: a tensor, or a named tuple of tensors with B rows each
-    masks   optional: a function (batch, generator) -> Masks, what is hidden in this step
+    masks   optional: a function (batch, generator) -> Masks, what is hidden in this step; or a curriculum, whose
+            `at(step)` is such a function
     model   `model(batch)` or `model(batch, masks)` returns an output with `loss`, a scalar, and `numbers`, a dict of
             floats to record; and, if it has a target encoder to move, `model.after_step(momentum)` moves it
 
