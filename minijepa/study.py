@@ -4,7 +4,7 @@
     one row of scores per condition and seed                              --> the same file; none replaced or left out
     mean difference A - B over seeds, 95 % interval                       --> supported, refuted or not decided
 
-What the file refuses is what makes small studies lie to their authors: another prediction after the first result, a
+What the file refuses is what makes small studies lie to their authors: another claim after the first result, a
 seed that nobody had named, a second try of a run that came out badly, a verdict before all runs are there.
 The interval is Student's, paired by seed: d +- t(n - 1) s / sqrt(n), with d and s the mean and standard deviation of
 the n differences. Its source: Student (1908); that so few seeds need it: Henderson et al. (arXiv:1709.06560).

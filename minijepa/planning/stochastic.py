@@ -105,13 +105,13 @@ class StochasticPredictor(nn.Module):
         if not self.latent:
             return self.predictor(past)
         mean, log_std = limited(self.prior(past))
-        return self.predict(past, mean + log_std.exp() * torch.randn(mean.shape, generator=generator))
+        return self.predict(past, mean + log_std.exp() * torch.randn(mean.shape, generator=generator).to(mean))
 
     @torch.no_grad()
     def reconstruct(self, past, future, generator):
         """One future per past, z drawn from the posterior, which has seen it: [B, X], [B, Y] -> [B, Y]."""
         mean, log_std, _, _ = self.gaussians(past, future)
-        return self.predict(past, mean + log_std.exp() * torch.randn(mean.shape, generator=generator))
+        return self.predict(past, mean + log_std.exp() * torch.randn(mean.shape, generator=generator).to(mean))
 
 
 def limited(parameters):
