@@ -19,8 +19,6 @@ language = "en"
 html_title = "minijepa"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "book.formulas", "book.links",
               "book.outputs", "book.package"]  # fmt: skip
-suppress_warnings = []
-nitpicky = False
 
 # --- notebooks and guides: MyST Markdown ---
 nb_execution_mode = "off"
@@ -32,12 +30,14 @@ html_math_renderer = "mathml"
 
 # --- the package ---
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints = "none"
 maximum_signature_line_length = 88
 add_module_names = False
 viewcode_line_numbers = False
 
 # --- the look ---
+highlight_language = "none"  # of a block that says nothing of its own: most are diagrams
 html_theme = "furo"
 html_theme_options = {"sidebar_hide_name": False, "navigation_with_keys": False}
 templates_path = ["templates"]

@@ -5,7 +5,9 @@ They are plain text: paragraphs, `code`, shapes in [brackets], formulas and diag
 their stars and underscores. So each becomes paragraphs, literal blocks, and a list of its arguments.
 """
 
+import ast
 import re
+import textwrap
 
 WIDTH = 120  # of a line: one that ends earlier, with a sentence, ends a paragraph
 OPENING = re.compile(r"(?<=[.)\]]) (?=(?:Returns|Raises|Sources?:) ?)")
@@ -22,7 +24,7 @@ def to_rst(lines, names=()):
     out = []
     for block, indented in blocks(lines):
         if indented:
-            out += ["::", "", *("    " + line for line in block), ""]
+            out += [".. code-block:: python" if is_code(block) else "::", "", *("    " + line for line in block), ""]
             continue
         for paragraph in paragraphs(block):
             number = re.match(r"(\d+\.|-) ", paragraph)
@@ -34,7 +36,7 @@ def to_rst(lines, names=()):
                     quoted = ", ".join(f"``{each}``" for each in name.split(", "))
                     out += [f"* {quoted}: {inline(text)}", ""]
                 else:
-                    out += [guarded(inline(text)), ""]
+                    out += [guarded(inline(text.removesuffix(";") + "." * text.endswith(";"))), ""]
     return [*out, ""]
 
 
@@ -52,6 +54,15 @@ def blocks(lines):
             found.append(([line], indented))
         gap = False
     return found
+
+
+def is_code(lines):
+    """Whether an indented block is a program, and not a diagram or a formula."""
+    try:
+        body = ast.parse(textwrap.dedent("\n".join(lines))).body
+    except SyntaxError:
+        return False
+    return not all(isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call) for node in body)
 
 
 def paragraphs(lines):
