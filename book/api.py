@@ -45,32 +45,50 @@ def page_of_folder(folder):
     """The names in a folder's `__all__`, file by file, in its order."""
     init = folder / "__init__.py"
     text = heading(folder.name, "=") + f".. automodule:: minijepa.{folder.name}\n\n"
-    origins, by_module = imports(init), {}
+    by_module = {}
     for name in names_of(init):
-        module, original = origins.get(name, (f"minijepa.{folder.name}", name))
-        if module == f"minijepa.{folder.name}" and is_module(folder, original):
-            by_module.setdefault(f"{module}.{original}", [])
-        elif module != f"minijepa.{folder.name}":
+        module, original = origin(folder.parent, f"minijepa.{folder.name}", name)
+        if module.split(".")[0] == "minijepa":  # pyplot, for example, has pages of its own
             by_module.setdefault(module, []).append(original)
+    own = by_module.pop(f"minijepa.{folder.name}", [])
+    text += described_names(f"minijepa.{folder.name}", init, own)
     for module, names in by_module.items():
         path = file_of(folder.parent, module)
-        own = [name for name in definitions(path) if not name.startswith("_")]
-        text += heading(module.removeprefix(f"minijepa.{folder.name}."), "-")
-        text += described(module, path, names or own)
+        if "" in names:  # the file as a whole
+            names = [name for name in definitions(path) if not name.startswith("_")]
+        text += heading(module.removeprefix(f"minijepa.{folder.name}."), "-") + described(module, path, names)
     return text
 
 
+def origin(package, module, name):
+    """(module, name there) of the definition of a public name; (module, "") if the name is that of a module itself.
+
+    Raises LookupError if no file of the package defines it.
+    """
+    while module.split(".")[0] == "minijepa" and name not in definitions(file_of(package, module)):
+        before, (module, name) = (module, name), imports(file_of(package, module)).get(name, (module, name))
+        if (module, name) == before:  # `from minijepa.family import mae` in minijepa/family/__init__.py
+            if not file_of(package, f"{module}.{name}").is_file():
+                raise LookupError(f"{module} offers {name!r}, and no file of the package defines it")
+            return f"{module}.{name}", ""
+    return module, name
+
+
 def described(module, path, names):
-    """The directives for the docstrings of a file and of its names; a constant is shown with its value."""
-    text, known = f".. automodule:: {module}\n   :no-index:\n\n", definitions(path)
+    """The directives for the docstrings of a file and of its names."""
+    return f".. automodule:: {module}\n   :no-index:\n\n" + described_names(module, path, names)
+
+
+def described_names(module, path, names):
+    """The directives for some names of a file; a constant is shown with its value."""
+    text, known = "", definitions(path)
     for name in names:
-        kind = known.get(name)
+        kind = known[name]
         if kind in ("function", "class"):
             text += f".. auto{kind}:: {module}.{name}\n" + "   :members:\n" * (kind == "class") + "\n"
-        elif kind and len(kind) < 300:
-            text += f".. py:data:: {module}.{name}\n   :value: {' '.join(kind.split())}\n\n"
-        elif kind:
-            text += f".. py:data:: {module}.{name}\n\n"
+        else:
+            value = " ".join(kind.split())
+            text += f".. py:data:: {module}.{name}\n" + f"   :value: {value}\n" * (0 < len(value) < 300) + "\n"
     return text
 
 
@@ -78,7 +96,10 @@ def described(module, path, names):
 
 
 def definitions(path):
-    """{name: "function", "class", or the text of its value} of what a file defines, in its order."""
+    """{name: "function", "class", or the text of its value} of what a file defines, in its order.
+
+    The text is "" for a name that gets its value together with others.
+    """
     source = path.read_text(encoding="utf-8")
     found = {}
     for node in ast.parse(source).body:
@@ -87,11 +108,9 @@ def definitions(path):
         elif isinstance(node, ast.ClassDef):
             found[node.name] = "class"
         elif isinstance(node, ast.Assign):
-            found |= {
-                target.id: ast.get_source_segment(source, node.value)
-                for target in node.targets
-                if isinstance(target, ast.Name)
-            }
+            for target in node.targets:
+                value = ast.get_source_segment(source, node.value) if isinstance(target, ast.Name) else ""
+                found |= {each.id: value for each in ast.walk(target) if isinstance(each, ast.Name)}
     functions = {name: kind for name, kind in found.items() if kind in ("function", "class")}
     return functions | {name: kind for name, kind in found.items() if name not in functions}
 
@@ -105,13 +124,14 @@ def names_of(path):
 
 
 def imports(path):
-    """{name: (module, its name there)} of what a file imports from others."""
-    nodes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
-    return {alias.asname or alias.name: (node.module, alias.name) for node in nodes for alias in node.names}
-
-
-def is_module(folder, name):
-    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
+    """{name: (module, its name there)} of what a file imports from others; the name is "" for a whole module."""
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.asname or alias.name: (alias.name, "") for alias in node.names}
+    return found
 
 
 def file_of(package, module):

@@ -29,7 +29,7 @@ def to_rst(lines, names=()):
         for paragraph in paragraphs(block):
             number = re.match(r"(\d+\.|-) ", paragraph)
             if number:
-                out += [f"{number[0]}{inline(paragraph[number.end():])}", ""]
+                out += [f"{number[0]}{inline(paragraph[number.end() :])}", ""]
                 continue
             for name, text in arguments(paragraph, names):
                 if name:

@@ -1,8 +1,8 @@
 """The sources of the book: copies of notebooks and guides, and the pages that are made from what exists.
 
-Nothing is listed by hand: a notebook, an assignment, a guide in docs/, a recorded result or a public name of the package
-is in the book as soon as it is in the repository. Every page keeps its place, so the links between pages stay as they
-are. A link to anything else, such as a file of the package, gets the scheme `repo:`, which links.py resolves.
+Nothing is listed by hand: a notebook, an assignment, a guide in docs/, a recorded result or a public name of the
+package is in the book as soon as it is in the repository. Every page keeps its place, so the links between pages stay
+as they are. A link to anything else, such as a file of the package, gets the scheme `repo:`, which links.py resolves.
 """
 
 import base64
@@ -57,7 +57,9 @@ class Book:
         for path in self.guides:
             text = self.linked_text(path.read_text(encoding="utf-8"), path)
             if name_of(path) == "exercises/README.md":
-                text += "\n" + "\n".join(toctree("", [p.relative_to(path.parent).as_posix()[:-6] for p in self.exercises]))
+                text += "\n" + "\n".join(
+                    toctree("", [p.relative_to(path.parent).as_posix()[:-6] for p in self.exercises])
+                )
             self.write(name_of(path), text)
         for path in sorted((REPO / "docs").rglob("*.png")):
             self.write(name_of(path), path.read_bytes())
@@ -82,7 +84,9 @@ class Book:
                 cell["source"] = self.linked_text("".join(cell["source"]), path)
             for output in cell.get("outputs", []):
                 if "text/html" in output.get("data", {}):
-                    output["data"]["text/html"], number = self.pictures("".join(output["data"]["text/html"]), path, number)
+                    output["data"]["text/html"], number = self.pictures(
+                        "".join(output["data"]["text/html"]), path, number
+                    )
         notebook["metadata"].setdefault("language_info", {"name": "python"})
         self.write(name_of(path), json.dumps(notebook, ensure_ascii=False))
 
@@ -129,7 +133,9 @@ class Book:
             elif path not in shown:
                 text = path.read_text(encoding="utf-8")
                 fence = "`" * 8
-                self.write(f"files/{name}.md", f"---\norphan: true\n---\n\n# {name}\n\n{fence}{language}\n{text}{fence}\n")
+                self.write(
+                    f"files/{name}.md", f"---\norphan: true\n---\n\n# {name}\n\n{fence}{language}\n{text}{fence}\n"
+                )
 
     # --- the first page ---
 
@@ -138,11 +144,11 @@ class Book:
         rows, parts, contents = readme_rows(), [], []
         for part, notebooks in self.by_part().items():
             number, _, name = part.partition(". ")
-            parts += [f"### Part {number} · {name}", "", "| notebook | you will | computing |", "|---|---|---|"]
+            parts += [f"### Part {number} · {name}", "", ":::{container} course-map", "", "| notebook | you will | computing |", "|---|---|---|"]
             for path in notebooks:
                 title, aim, minutes = rows.get(path.stem) or (title_of(path), promise_of(path), "")
                 parts.append(f"| [{title}](notebooks/{path.name}) | {aim} | {minutes} |")
-            parts.append("")
+            parts += ["", ":::", ""]
             contents += toctree(f"Part {number} · {name}", [f"notebooks/{path.stem}" for path in notebooks])
         guides = [name_of(path)[:-3] for path in self.guides]
         docs = [name for name in guides if re.fullmatch(r"docs/[^/]+", name)]

@@ -65,7 +65,10 @@ def of_table(name):
         f"Dots: the accuracy of each seed under {len(recorded.SCORES)} probes, for {len(conditions)} conditions; "
         "vertical lines: a randomly initialised encoder and raw pixels. The table below has the numbers."
     )
-    lines = [*part(name, recorded.plain(table["question"]), alt), f"| condition | {' | '.join(recorded.SCORES.values())} |"]
+    lines = [
+        *part(name, recorded.plain(table["question"]), alt),
+        f"| condition | {' | '.join(recorded.SCORES.values())} |",
+    ]
     lines.append("|---" * (1 + len(recorded.SCORES)) + "|")
     for arm in conditions:
         cells = [written(recorded.seeds(table, arm, score)) for score in recorded.SCORES]

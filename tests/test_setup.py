@@ -360,7 +360,9 @@ def test_all_tests_and_notebooks_run_also_if_the_data_are_damaged(course, monkey
     assert course.test() == code
     data, tests = calls
     assert "minijepa.datasets" in data
-    assert tests[0] == "python with ('oracles', 'book')" and {"tests", "notebooks", "solutions", "--nbval"} <= set(tests)
+    assert tests[0] == "python with ('oracles', 'book')" and {"tests", "notebooks", "solutions", "--nbval"} <= set(
+        tests
+    )
 
 
 @pytest.mark.parametrize(("own", "threads"), [(None, "1"), ("3", "3")])
