@@ -88,7 +88,8 @@ def described_names(module, path, names):
             text += f".. auto{kind}:: {module}.{name}\n" + "   :members:\n" * (kind == "class") + "\n"
         else:
             value = " ".join(kind.split())
-            text += f".. py:data:: {module}.{name}\n" + f"   :value: {value}\n" * (0 < len(value) < 300) + "\n"
+            text += f".. py:data:: {name}\n   :module: {module}\n" + f"   :value: {value}\n" * (0 < len(value) < 300)
+            text += "\n"
     return text
 
 

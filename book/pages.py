@@ -98,7 +98,7 @@ class Book:
             name = f"figures/{path.stem}-{number}.png"
             self.write(name, data, self.extra)
             source = "../" * name_of(path).count("/") + name
-            attributes = f'{match["rest"]}{match["more"]}src="{source}"'
+            attributes = f'{match["rest"].strip()} src="{source}"{match["more"]}'
             if "width=" in attributes:  # a frame of a film, which its player shows
                 image = f"<img {attributes}>"
             else:
