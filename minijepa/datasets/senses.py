@@ -86,23 +86,23 @@ def contents(unsaid=UNSAID, pitches=PITCHES):
     }
 
 
-def shared(source, target, **grammar):
+def shared(one, other, **grammar):
     """What two modalities both tell: dict factor -> values that can be told apart in both.
 
-    source, target: names of MODALITIES. grammar: as in `contents`. Three pitches are unions of six colours, so the
+    one, other: names of MODALITIES. grammar: as in `contents`. Three pitches are unions of six colours, so the
     smaller number counts.
     """
     told = contents(**grammar)
-    return {name: min(count, told[target][name]) for name, count in told[source].items() if name in told[target]}
+    return {name: min(count, told[other][name]) for name, count in told[one].items() if name in told[other]}
 
 
-def shared_key(factors, source, target, **grammar):
+def shared_key(factors, one, other, **grammar):
     """One number for all that two modalities share: equal for two objects if nothing shared tells them apart.
 
-    factors: as of SensesData, int64 [N] each. source, target, grammar: as in `shared`. Returns int64 [N].
+    factors: as of SensesData, int64 [N] each. one, other, grammar: as in `shared`. Returns int64 [N].
     """
     key = torch.zeros_like(factors["shape"])
-    for name, count in shared(source, target, **grammar).items():
+    for name, count in shared(one, other, **grammar).items():
         key = key * count + factors[name] % count  # red and cyan are 0 and 3, the same modulo 3
     return key
 
