@@ -85,14 +85,20 @@ class NamedEncoders(nn.Module):
             {f"{sense} {name}": nn.Linear(dim, n) for sense, told in self.told.items() for name, n in told.items()}
         )
 
+    def each(self, senses):
+        """A vector from each encoder, of any scale: a batch of SensesData -> [B, 3, D], in the order of MODALITIES."""
+        return torch.stack([self.image(senses.images), self.caption(senses.captions), self.tone(senses.tones)], dim=1)
+
     def encode(self, senses):
-        """senses: a batch of SensesData. Returns vectors [B, 3, D], in the order of MODALITIES."""
-        each = self.image(senses.images), self.caption(senses.captions), self.tone(senses.tones)  # [B, D] each
-        return torch.stack([norm(vector) for norm, vector in zip(self.norms, each, strict=True)], dim=1)
+        """The vectors to keep, each number standardised by the statistics of the training: [B, 3, D]."""
+        return torch.stack([norm(x) for norm, x in zip(self.norms, self.each(senses).unbind(1), strict=True)], dim=1)
 
     def forward(self, senses):
         """senses: a batch of SensesData. Returns NamedOutput."""
-        vectors = dict(zip(MODALITIES, self.encode(senses).unbind(1), strict=True))  # [B, D] each
+        each = self.each(senses)  # [B, 3, D]
+        for norm, x in zip(self.norms, each.detach().unbind(1), strict=True):
+            norm(x)  # it only learns the statistics
+        vectors = dict(zip(MODALITIES, each.unbind(1), strict=True))  # [B, D] each
         losses, right = [], {}
         for sense, told in self.told.items():
             hits = []
