@@ -12,11 +12,22 @@ from minijepa.datasets.course import course_data, load
 from minijepa.datasets.folder import image_folder
 from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData, denormalise, normalise
 from minijepa.datasets.load_clips import load_clips
+from minijepa.datasets.senses import (
+    MODALITIES,
+    Senses,
+    SensesData,
+    contents,
+    recall_ceiling,
+    senses,
+    shared,
+    shared_key,
+)
 from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
 from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
 from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
 from minijepa.datasets.shapes.single import single_shapes
 from minijepa.datasets.signals import SignalData
+from minijepa.datasets.tones import loudness, tones
 from minijepa.datasets.video_folder import video_folder
 
 __all__ = [
@@ -43,6 +54,16 @@ __all__ = [
     "to_words",
     "image_folder",
     "SignalData",
+    "tones",
+    "loudness",
+    "senses",
+    "Senses",
+    "SensesData",
+    "MODALITIES",
+    "contents",
+    "shared",
+    "shared_key",
+    "recall_ceiling",
     "ClipData",
     "shuffle_frames",
     "moving_shapes",

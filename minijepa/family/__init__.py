@@ -3,7 +3,7 @@
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
 that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two others need more than images: SALT
-a trained target encoder, CLIP captions.
+a trained target encoder, CLIP captions. M3-JEPA learns between frozen vectors, which `named` makes.
 """
 
 from minijepa.family import (
@@ -17,8 +17,10 @@ from minijepa.family import (
     data2vec2,
     dmt_jepa,
     lejepa,
+    m3_jepa,
     mae,
     moco,
+    named,
     salt,
     simclr,
     vae,
@@ -34,6 +36,7 @@ from minijepa.family.clip import CLIP, clip_loss
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.dmt_jepa import DMTJEPA, neighbourhood
 from minijepa.family.lejepa import lejepa_loss
+from minijepa.family.m3_jepa import M3JEPA
 from minijepa.family.mae import PixelTeacher
 from minijepa.family.moco import MoCo, moco_loss
 from minijepa.family.simclr import info_nce
@@ -109,4 +112,7 @@ __all__ = [
     "clip",
     "CLIP",
     "clip_loss",
+    "m3_jepa",
+    "M3JEPA",
+    "named",
 ]

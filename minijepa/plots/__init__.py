@@ -4,7 +4,8 @@
 what a patch sees, `attention` who may see whom, `diagrams` a step with its shapes, `collapse` tables of alarms,
 `probes` what probes read, `factors` which factors survive, `generation` what a model draws, `similarity` which patches
 are alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their
-masks, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages between processes;
+masks, `planning` and `hierarchy` plans in a room, `senses` what one
+modality finds of another, `scale` costs and `all_reduce` the messages between processes;
 `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 """
 
@@ -63,6 +64,7 @@ from minijepa.plots.planning import (
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.regularisers import phase_diagram, ring_codes
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
+from minijepa.plots.senses import condition_dots, direction_grids, recall_grids, routing_maps, sense_columns
 from minijepa.plots.similarity import seed_points, self_similarity
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
@@ -149,4 +151,9 @@ __all__ = [
     "condition_bars",
     "grid_maps",
     "seed_bars",
+    "sense_columns",
+    "recall_grids",
+    "condition_dots",
+    "routing_maps",
+    "direction_grids",
 ]
