@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minijepa.datasets.series as series
-from minijepa import fit
-from minijepa.datasets import DataUnavailable, arrow_series, blood_pressure, course_record, event_series, pulse
+from minijepa import fit, plots
+from minijepa.datasets import DataUnavailable, arrow_series, course_record, event_series, heart_record, pulse
 from minijepa.family import PixelTeacher, ts_jepa
 from minijepa.vit import ViT
 
@@ -171,7 +171,7 @@ def test_without_aeon_the_pulse_serves_and_the_line_says_so(monkeypatch, capsys)
     def missing():
         raise DataUnavailable("the package aeon cannot be imported")
 
-    monkeypatch.setattr(series, "blood_pressure", missing)
+    monkeypatch.setattr(series, "heart_record", missing)
     train, heldout = course_record()
     assert len(train) == 3_900 and len(heldout) == 3_601
     line = capsys.readouterr().out
@@ -181,19 +181,19 @@ def test_without_aeon_the_pulse_serves_and_the_line_says_so(monkeypatch, capsys)
 def test_an_import_that_fails_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "aeon.datasets", None)
     with pytest.raises(DataUnavailable, match="python -m pip install aeon"):
-        blood_pressure()
+        heart_record()
 
 
-def test_the_blood_pressure_is_a_record_of_about_forty_beats(capsys):
+def test_the_heart_record_is_a_record_of_about_forty_beats(capsys):
     pytest.importorskip("aeon", reason="aeon holds the real series; `make test` installs it")
-    record = blood_pressure()
+    record = heart_record()
     assert record.shape == (7_501,) and record.dtype == torch.float32 and 50 < record.min() < record.max() < 110
     assert torch.equal(torch.cat(course_record()), record)
-    assert capsys.readouterr().out == "data in use: blood pressure (a record of 7,501 values, from aeon)\n"
+    assert capsys.readouterr().out == "data in use: a heart record from aeon (7,501 values)\n"
 
 
 def test_aeon_is_not_imported_with_the_course():
-    """numba takes seconds: only `blood_pressure` may ask for it."""
+    """numba takes seconds: only `heart_record` may ask for it."""
     source = importlib.util.find_spec("minijepa.datasets.series").loader.get_source("minijepa.datasets.series")
     assert "\nfrom aeon" not in source and "\nimport aeon" not in source
 
@@ -251,3 +251,19 @@ def test_fit_trains_it_and_the_loss_falls(make):
     losses = history.curve("loss")[1]
     assert sum(losses[-10:]) < 0.98 * sum(losses[:10])
     assert "position_std" in history.rows[0] or make is ts_jepa.masked_autoencoder
+
+
+# --- the picture ---
+
+
+def test_panels_show_what_is_measured_what_is_meant_and_what_is_hidden():
+    data = event_series(3)
+    panels = {f"series {k}": (data.values[k, 0], data.factors["clean"][k, 0]) for k in range(3)}
+    fig = plots.series_panels(panels, hidden=torch.tensor([4, 1]), piece=12)
+    first = fig.axes[0]
+    assert [ax.get_title() for ax in fig.axes[:3]] == list(panels)
+    assert np.allclose(first.lines[0].get_ydata(), data.values[0, 0]) and len(first.lines) == 2
+    assert [tuple(patch.get_extents().transformed(first.transData.inverted()).intervalx.round(2))
+            for patch in first.patches] == [(11.5, 23.5), (47.5, 59.5)]  # fmt: skip
+    assert len(plots.series_panels({"one": (data.values[0, 0], None)}).axes[0].lines) == 1
+    plots.plt.close("all")

@@ -12,7 +12,7 @@ from minijepa.datasets.course import course_data, load
 from minijepa.datasets.folder import image_folder
 from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData, denormalise, normalise
 from minijepa.datasets.load_clips import load_clips
-from minijepa.datasets.series import arrow_series, blood_pressure, course_record, event_series, pulse
+from minijepa.datasets.series import arrow_series, course_record, event_series, heart_record, pulse
 from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
 from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
 from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
@@ -47,7 +47,7 @@ __all__ = [
     "event_series",
     "arrow_series",
     "course_record",
-    "blood_pressure",
+    "heart_record",
     "pulse",
     "ClipData",
     "shuffle_frames",

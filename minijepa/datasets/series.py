@@ -6,8 +6,8 @@
 In both, a series of one class run backwards is one of the other. The magnitude spectrum is the same in both directions,
 so it answers at chance level; and as each series starts at a random moment, so does a linear map of the raw values.
 
-The record is the blood pressure of a patient, which comes with the package aeon (the UCR anomaly archive's number 135,
-InternalBleeding16, arXiv:2009.13807). Where aeon is missing, a procedural pulse takes its place.
+The record comes with the package aeon: number 135 of the UCR anomaly archive (arXiv:2009.13807), InternalBleeding16,
+heartbeats of a patient, says aeon. Where aeon is missing, a procedural pulse takes its place.
 """
 
 import math
@@ -85,22 +85,22 @@ def arrow_series(record, n, seed=0, *, noise=0.3, stride=2):
 
 
 def course_record():
-    """The course's long record: blood pressure where aeon is installed, else a procedural pulse.
+    """The course's long record: heartbeats where aeon is installed, else a procedural pulse.
 
     Prints one line, "data in use: ...", which says which of the two it is and, if it is the second, the remedy.
     Returns two float tensors, the first 3,900 values, to train on, and the last 3,601, held out.
     """
     try:
-        record = blood_pressure()
-        print(f"data in use: blood pressure (a record of {len(record):,} values, from aeon)")
+        record = heart_record()
+        print(f"data in use: a heart record from aeon ({len(record):,} values)")
     except DataUnavailable as missing:
         record = pulse(RECORD)
         print(f"data in use: a procedural pulse ({len(record):,} values), because {missing}")
     return record[:3_900], record[3_900:]
 
 
-def blood_pressure():
-    """A record of blood pressure, float32 [7501], about 40 beats, in the units of the archive.
+def heart_record():
+    """A record of heartbeats, float32 [7501], about 40 of them, in the units of the archive.
 
     Raises DataUnavailable if aeon, whose wheel holds the record, is not installed or no longer holds it.
     """
@@ -108,7 +108,7 @@ def blood_pressure():
         from aeon.datasets import load_kdd_tsad_135  # two seconds, as it brings numba: not at import time
     except ImportError as error:
         raise DataUnavailable(
-            f"the package aeon, which holds the blood pressure, cannot be imported ({error}): "
+            f"the package aeon, which holds the heart record, cannot be imported ({error}): "
             "install it with `python -m pip install aeon`"
         ) from error
     try:

@@ -63,6 +63,7 @@ from minijepa.plots.planning import (
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.regularisers import phase_diagram, ring_codes
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
+from minijepa.plots.series import series_panels
 from minijepa.plots.similarity import seed_points, self_similarity
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
@@ -149,4 +150,5 @@ __all__ = [
     "condition_bars",
     "grid_maps",
     "seed_bars",
+    "series_panels",
 ]
