@@ -160,7 +160,7 @@ def test_a_record_that_is_too_short_is_refused():
 
 def test_the_pulse_rises_faster_than_it_falls():
     slope = pulse(5_000).diff()
-    assert slope.max() > -1.5 * slope.min() and (slope > 0.05).sum() < 0.7 * (slope < -0.05).sum()
+    assert slope.max() > -1.3 * slope.min() and (slope > 0.05).sum() < 0.7 * (slope < -0.05).sum()
     assert torch.equal(pulse(500), pulse(500)) and len(pulse(1)) == 1 and torch.isfinite(pulse(300)).all()
 
 
@@ -211,8 +211,8 @@ def check_masks(module):
 def test_seventy_per_cent_are_hidden_and_all_hidden_are_predicted():
     check_masks(ts_jepa)
     with pytest.raises(AssertionError):
-        check_masks(planted(ts_jepa, "tokens * (1 - hidden)", "tokens * hidden"))
-    assert ts_jepa.masks(2, seeded(), tokens=5, hidden=0.99).context.shape == (2, 1)
+        check_masks(planted(ts_jepa, "length * (1 - hidden)", "length * hidden"))
+    assert ts_jepa.masks(2, seeded(), length=5, hidden=0.99).context.shape == (2, 1)
 
 
 def check_loss(module):

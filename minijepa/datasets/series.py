@@ -119,7 +119,7 @@ def heart_record():
 
 
 def pulse(length, seed=0):
-    """A procedural record, float32 [length]: beats that rise fast and fall slowly, with breathing and a changing rate.
+    """A procedural record, float32 [length]: beats that rise faster than they fall, of changing height and rate.
 
     length: number of values, at least 1.
     """
@@ -129,10 +129,9 @@ def pulse(length, seed=0):
     begin = period.cumsum(0) - period[0] - 90  # [J]
     time = torch.arange(length)
     beat = torch.searchsorted(begin, time.float(), right=True) - 1  # [length]
-    since = (time - begin[beat]) / period[beat]  # phase within the beat, 0 to 1
-    rise, fall = torch.sigmoid((since - 0.13) * 40), torch.exp(-((since - 0.27).clamp(min=0) / 0.16))
+    since = (time - begin[beat]) / period[beat] / 0.35  # 0 when the beat begins, 1 at its peak
     height = 1 + 0.15 * torch.sin(2 * math.pi * time / 1_100)
-    return (58 + 40 * height * rise * fall).float()
+    return (58 + 40 * height * (since * (1 - since).exp()) ** 10).float()
 
 
 # --- the pieces ---
@@ -154,6 +153,6 @@ def standardise(x):
 
 
 def check(n, noise):
-    """At least one series, and noise with a standard deviation of at least 0."""
+    """Raises ValueError for less than one series or noise with a negative standard deviation."""
     if n < 1 or noise < 0:
         raise ValueError(f"n is {n} and noise {noise}; expected n of at least 1 and noise of at least 0")

@@ -46,7 +46,10 @@ def narrow(encoder, out_dim=None):
     return Predictor(encoder.dim, encoder.grid, width=encoder.dim * 3 // 4, depth=1, heads=3, out_dim=out_dim)
 
 
-def masks(batch, generator=None, tokens=TOKENS, hidden=HIDDEN):
-    """A random 30 % of the tokens seen, all others predicted. hidden: fraction in (0, 1); one at least is seen."""
-    seen = max(1, round(tokens * (1 - hidden)))
-    return random_masks(batch, (tokens,), context_keep=seen, target_keep=tokens - seen, generator=generator)
+def masks(batch, generator=None, length=TOKENS, hidden=HIDDEN):
+    """A random 30 % of the tokens seen, all others predicted.
+
+    length: number of tokens. hidden: fraction of them, in (0, 1); one at least is seen.
+    """
+    seen = max(1, round(length * (1 - hidden)))
+    return random_masks(batch, (length,), context_keep=seen, target_keep=length - seen, generator=generator)

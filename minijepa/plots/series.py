@@ -23,6 +23,8 @@ def series_panels(panels, columns=2, hidden=None, piece=None):
             name = {"label": "hidden"} if k == 0 else {}
             ax.axvspan(token * piece - 0.5, (token + 1) * piece - 0.5, color=ORANGE, alpha=0.3, lw=0, **name)
         ax.set_title(title, fontsize=9)
+        if number % columns == 0:
+            ax.set_ylabel("value")
         ax.set_xlim(-0.5, len(measured) - 0.5)
         if number >= len(panels) - columns:
             ax.set_xlabel("time (values)")
