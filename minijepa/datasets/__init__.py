@@ -22,6 +22,7 @@ from minijepa.datasets.senses import (
     shared,
     shared_key,
 )
+from minijepa.datasets.series import arrow_series, course_record, event_series, heart_record, pulse
 from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
 from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
 from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
@@ -64,6 +65,11 @@ __all__ = [
     "shared",
     "shared_key",
     "recall_ceiling",
+    "event_series",
+    "arrow_series",
+    "course_record",
+    "heart_record",
+    "pulse",
     "ClipData",
     "shuffle_frames",
     "moving_shapes",

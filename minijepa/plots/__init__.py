@@ -65,6 +65,7 @@ from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.regularisers import phase_diagram, ring_codes
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
 from minijepa.plots.senses import condition_dots, direction_grids, recall_grids, routing_maps, sense_columns
+from minijepa.plots.series import series_panels
 from minijepa.plots.similarity import seed_points, self_similarity
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
@@ -156,4 +157,5 @@ __all__ = [
     "condition_dots",
     "routing_maps",
     "direction_grids",
+    "series_panels",
 ]
