@@ -2,8 +2,8 @@
 
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two others need more than images: SALT
-a trained target encoder, CLIP captions.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
+a trained target encoder, CLIP captions, T-JEPA trips.
 """
 
 from minijepa.family import (
@@ -21,6 +21,7 @@ from minijepa.family import (
     moco,
     salt,
     simclr,
+    t_jepa,
     vae,
     vicreg,
     vjepa,
@@ -37,6 +38,7 @@ from minijepa.family.lejepa import lejepa_loss
 from minijepa.family.mae import PixelTeacher
 from minijepa.family.moco import MoCo, moco_loss
 from minijepa.family.simclr import info_nce
+from minijepa.family.t_jepa import AdjFuse, CellEmbed, cell_vectors, completed
 from minijepa.family.two_views import TwoViews, colours, two_views
 from minijepa.family.vae import VAE
 from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
@@ -83,6 +85,11 @@ __all__ = [
     "DenseJEPA",
     "distance_weights",
     "warmed_up",
+    "t_jepa",
+    "CellEmbed",
+    "AdjFuse",
+    "cell_vectors",
+    "completed",
     "mae",
     "PixelTeacher",
     "beit",

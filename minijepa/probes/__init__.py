@@ -15,6 +15,8 @@ from minijepa.probes.features import TokenFeatures, features, raw_patches, raw_p
 from minijepa.probes.few_labels import label_order, low_shot
 from minijepa.probes.finetune import fine_tune
 from minijepa.probes.linear import KNNDuring, knn_probe, linear_probe, paired_error, ridge_probe
+from minijepa.probes.path_distances import dtw, euclid, frechet, hausdorff
+from minijepa.probes.retrieval import nearest, overlap, ranks
 
 __all__ = [
     "features",
@@ -40,4 +42,11 @@ __all__ = [
     "low_shot",
     "label_order",
     "fine_tune",
+    "euclid",
+    "dtw",
+    "frechet",
+    "hausdorff",
+    "ranks",
+    "nearest",
+    "overlap",
 ]
