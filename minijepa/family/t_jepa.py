@@ -30,7 +30,7 @@ NAME = "T-JEPA"
 GRID = (24, 24)  # cells of half a block: a city of 12 x 12 crossings
 RATIOS = (0.1, 0.2, 0.3)  # of the points, hidden in each of the four sets
 TRAINING = {
-    "batch_size": 32,
+    "batch_size": 16,
     "optimizer": "muon",
     "lr": 8e-3,
     "weight_decay": (0.05, 0.05),
@@ -121,8 +121,11 @@ class CellEmbed(nn.Module):
         return self.fuse(self.vectors)[index if keep is None else index.gather(1, keep)]
 
 
-def encoder(fuse=True, dim=64, depth=2, heads=4, points=POINTS):
-    """A ViT whose tokens are the points of a trip. fuse: with AdjFuse, or without, the ablation."""
+def encoder(fuse=True, dim=64, depth=1, heads=4, points=POINTS):
+    """A ViT whose tokens are the points of a trip. fuse: with AdjFuse, or without, the ablation.
+
+    One block where the release has three: in runs of seconds a deeper encoder learned less.
+    """
     return ViT(
         img_size=(points,), patch_size=(1,), dim=dim, depth=depth, heads=heads, embed=CellEmbed(GRID, dim, fuse=fuse)
     )

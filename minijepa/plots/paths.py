@@ -2,7 +2,7 @@
 
 import torch
 
-from minijepa.plots.figures import BLUE, GREEN, GREY, LINES, MARKERS, ORANGE, PALETTE, RED, plt
+from minijepa.plots.figures import BLUE, GREEN, GREY, LINES, MARKERS, ORANGE, PINK, RED, SKY, plt
 
 STYLES = {  # of the points in `city_map`, in order
     BLUE: {"marker": "o", "ms": 4},
@@ -55,9 +55,8 @@ def rank_curves(panels, xlabel, ylabel="mean rank (1 is perfect)", guess=None):
         1, len(panels), figsize=(4.3 * len(panels) + 1.9, 3.9), squeeze=False, sharey=True, layout="constrained"
     )
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
-    look = {
-        name: (PALETTE[(4 + i) % 8] if i < 8 else GREY, LINES[i % 8], MARKERS[i % 8]) for i, name in enumerate(names)
-    }
+    colours = (BLUE, RED, GREEN, GREY, ORANGE, SKY, PINK, "black")
+    look = {name: (colours[i % 8], LINES[i % 8], MARKERS[i % 8]) for i, name in enumerate(names)}
     for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
         for name, (x, seeds) in lines.items():
             colour, ls, marker = look[name]
