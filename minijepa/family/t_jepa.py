@@ -4,15 +4,16 @@
     trip --> the same, all points, no gradient --> target encoder                --> s_y at 4 sets of points
 
 A path is a series with two channels, and point t of it is a token. To compare two trips of which few points are known,
-encode what is known and take the mean over the tokens, as the paper does, or let the predictor complete the trip first.
-Substituted: node2vec by its closed form (`cell_vectors`); one context for all four sets, as in I-JEPA, where the
-release draws one for each; the loss is the mean over the hidden points, where the release averages over all points,
-with targets of 0 where nothing is hidden; the targets get I-JEPA's LayerNorm; turning angles are not an input.
+encode what is known and take the mean over the tokens, as the released code does, or let the predictor complete the
+trip first. Substituted: node2vec by its closed form (`cell_vectors`); one context for all four sets, as in I-JEPA,
+where the release draws one for each; hidden points are left out of the context, where the release sets their vectors
+to 0; the loss is the mean over the hidden points, where the release averages over all points, with targets of 0 where
+nothing is hidden; the targets get I-JEPA's LayerNorm; the predictor hears no turning angles.
 Not to be mistaken for T-JEPA on tables (arXiv:2410.05016).
-Source: T-JEPA (arXiv:2406.12913, section 4) and its released code.
+Source: T-JEPA (arXiv:2406.12913) and its released code.
 
     model = t_jepa.model(t_jepa.encoder())
-    fit(model, city_trips(4_000), t_jepa.masks, steps=300, **t_jepa.TRAINING)
+    fit(model, city_trips(4_000), t_jepa.masks, steps=600, **t_jepa.TRAINING)
 """
 
 import torch
@@ -143,7 +144,7 @@ def masks(batch, generator=None, length=POINTS, sets=4, ratios=RATIOS, context_s
     in `context_scale`, from which the hidden points are removed) are drawn once per batch, all else for each trip.
     Returns Masks, context [B, K_c] and targets [B, sets, K_t]. Where the four sets leave fewer than `least` points
     to see, the last sets move onto the first. Raises ValueError for fractions out of their range.
-    Source: T-JEPA (arXiv:2406.12913, section 4) with the ratios of the paper; the release has .2, .3 and .4.
+    Source: T-JEPA (arXiv:2406.12913), with the ratios of the paper; the released settings have .2, .3 and .4.
     """
     if not all(0 < part < 1 for part in ratios) or not 0 < context_scale[0] <= context_scale[1] <= 1:
         raise ValueError(

@@ -41,7 +41,15 @@ def city_map(city, panels, zoom=True, width=2.9):
                 middle, half = (values.max() + values.min()) / 2, (every.amax(1) - every.amin(1)).max() / 2 + 0.8
                 set_limits(float(middle - half), float(middle + half))
         ax.set_title(title, fontsize=9)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=8, frameon=False, ncols=2, handletextpad=0.2)
+        ax.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            fontsize=8,
+            frameon=False,
+            ncols=3,
+            handletextpad=0.1,
+            columnspacing=1,
+        )
     return fig
 
 
