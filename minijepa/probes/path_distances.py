@@ -13,7 +13,7 @@ Source: DTW, Sakoe and Chiba 1978; discrete Fréchet, Eiter and Mannila 1994.
 
 import torch
 
-PAIRS = 4_000_000  # point distances in memory at a time: a size that fits into the cache of the processor
+PAIRS = 1_000_000  # point distances at a time: few enough for the cache of the processor
 
 
 def euclid(queries, database):
