@@ -149,7 +149,9 @@ def by_order(paths, keep):
     paths: [B, 2, T]; keep: int64 [B, K], 2 <= K <= T. Returns the same points at other places, ([B, 2, T], int64
     [B, K]); the first is point 0 and the last is point T - 1.
     """
-    places = torch.linspace(0, paths.shape[2] - 1, keep.shape[1]).round().long().expand_as(keep)  # [B, K]
+    places = (
+        torch.linspace(0, paths.shape[2] - 1, keep.shape[1], device=keep.device).round().long().expand_as(keep)
+    )  # [B, K]
     moved = torch.zeros_like(paths).scatter(2, places.unsqueeze(1).expand(-1, 2, -1), points_at(paths, keep))
     return moved, places
 
@@ -159,5 +161,5 @@ def straight_lines(paths, keep):
 
     paths: [B, 2, T]; keep: int64 [B, K], the known points. Returns [B, 2, T].
     """
-    moments = torch.arange(paths.shape[2], dtype=torch.float32).expand(len(paths), -1)
+    moments = torch.arange(paths.shape[2], dtype=torch.float32, device=paths.device).expand(len(paths), -1)
     return along(points_at(paths, keep).mT.contiguous(), keep.float(), moments).mT

@@ -54,8 +54,9 @@ def around(grid):
 def cell_vectors(grid, dim, window=5):
     """A vector for each cell, near cells alike: what random walks from cell to cell would teach node2vec.
 
-    node2vec (with p = q = 1) fits e_i . e_j to log(how much more often j comes within `window` steps of i than by
-    chance). Here that matrix is computed, with A the neighbours (8 around a cell), d their number, P = A / d:
+    node2vec (with p = q = 1 and one negative sample) fits e_i . e_j to log(how much more often j comes within `window`
+    steps of i than by chance). Here that matrix is computed, with A the neighbours (8 around a cell), d their number
+    and P = A / d:
 
         M = log max(1, sum(d) / window * sum over r = 1..window of P^r / d),    E E^T ~ M with `dim` columns
 
@@ -174,5 +175,5 @@ def completed(model, x, keep):
 
     model: a JEPA of this file, in eval mode; x: [B, 2, T]; keep: int64 [B, K]. The predictor is asked for all T points.
     """
-    everywhere = torch.arange(x.shape[2]).expand(len(x), 1, -1)  # [B, 1, T]
+    everywhere = torch.arange(x.shape[2], device=x.device).expand(len(x), 1, -1)  # [B, 1, T]
     return model.predict(x, Masks(keep, everywhere))[1][:, 0]
