@@ -29,6 +29,16 @@ from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
 from minijepa.datasets.shapes.single import single_shapes
 from minijepa.datasets.signals import SignalData
 from minijepa.datasets.tones import loudness, tones
+from minijepa.datasets.trajectories import (
+    City,
+    by_order,
+    city_trips,
+    distorted,
+    odd_even,
+    points_at,
+    straight_lines,
+    thinned,
+)
 from minijepa.datasets.video_folder import video_folder
 
 __all__ = [
@@ -70,6 +80,14 @@ __all__ = [
     "course_record",
     "heart_record",
     "pulse",
+    "City",
+    "city_trips",
+    "points_at",
+    "thinned",
+    "odd_even",
+    "distorted",
+    "by_order",
+    "straight_lines",
     "ClipData",
     "shuffle_frames",
     "moving_shapes",

@@ -4,6 +4,8 @@ A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None fo
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
 that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two others need more than images: SALT
 a trained target encoder, CLIP captions. M3-JEPA learns between frozen vectors, which `named` makes.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
+a trained target encoder, CLIP captions, T-JEPA trips.
 """
 
 from minijepa.family import (
@@ -23,6 +25,7 @@ from minijepa.family import (
     named,
     salt,
     simclr,
+    t_jepa,
     ts_jepa,
     vae,
     vicreg,
@@ -41,6 +44,7 @@ from minijepa.family.m3_jepa import M3JEPA
 from minijepa.family.mae import PixelTeacher
 from minijepa.family.moco import MoCo, moco_loss
 from minijepa.family.simclr import info_nce
+from minijepa.family.t_jepa import AdjFuse, CellEmbed, cell_vectors, completed
 from minijepa.family.two_views import TwoViews, colours, two_views
 from minijepa.family.vae import VAE
 from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
@@ -87,6 +91,11 @@ __all__ = [
     "DenseJEPA",
     "distance_weights",
     "warmed_up",
+    "t_jepa",
+    "CellEmbed",
+    "AdjFuse",
+    "cell_vectors",
+    "completed",
     "mae",
     "PixelTeacher",
     "beit",

@@ -6,6 +6,8 @@ what a patch sees, `attention` who may see whom, `diagrams` a step with its shap
 are alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their
 masks, `planning` and `hierarchy` plans in a room, `senses` what one
 modality finds of another, `scale` costs and `all_reduce` the messages between processes;
+masks, `planning` and `hierarchy` plans in a room, `paths` trips through a city,
+`scale` costs and `all_reduce` the messages between processes;
 `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 """
 
@@ -50,6 +52,7 @@ from minijepa.plots.grid_rooms import grid_maps, seed_bars
 from minijepa.plots.hierarchy import condition_bars, waypoint_maps
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
+from minijepa.plots.paths import city_map, rank_curves
 from minijepa.plots.planning import (
     action_energies,
     agent_diagram,
@@ -138,6 +141,8 @@ __all__ = [
     "ring_codes",
     "from_patches",
     "picture_rows",
+    "city_map",
+    "rank_curves",
     "agent_diagram",
     "as_picture",
     "room_strips",

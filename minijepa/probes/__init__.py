@@ -15,7 +15,8 @@ from minijepa.probes.features import TokenFeatures, features, raw_patches, raw_p
 from minijepa.probes.few_labels import label_order, low_shot
 from minijepa.probes.finetune import fine_tune
 from minijepa.probes.linear import KNNDuring, knn_probe, linear_probe, paired_error, ridge_probe
-from minijepa.probes.retrieval import recall_at_1
+from minijepa.probes.path_distances import dtw, euclid, frechet, hausdorff
+from minijepa.probes.retrieval import nearest, overlap, ranks, recall_at_1
 
 __all__ = [
     "features",
@@ -42,4 +43,11 @@ __all__ = [
     "label_order",
     "fine_tune",
     "recall_at_1",
+    "euclid",
+    "dtw",
+    "frechet",
+    "hausdorff",
+    "ranks",
+    "nearest",
+    "overlap",
 ]
