@@ -2,11 +2,12 @@
 
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two others need more than images: SALT
-a trained target encoder, CLIP captions.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
+a trained target encoder, CLIP captions, A-JEPA sounds.
 """
 
 from minijepa.family import (
+    a_jepa,
     autoencoder,
     beit,
     bootleg,
@@ -78,6 +79,7 @@ __all__ = [
     "cjepa",
     "CJEPA",
     "cjepa_regulariser",
+    "a_jepa",
     "vjepa",
     "vjepa21",
     "DenseJEPA",
