@@ -1,7 +1,8 @@
 """Data in memory: CIFAR-10, procedural shapes with every factor as a label, spoken words, folders of your own.
 
-Everything here ends in an `ImageData` or a `ClipData`, one uint8 tensor, its labels, the constants that normalise it, or
-in a `SignalData` of floats. `course_data()` and `course_sound()` are what the notebooks call, `load()` what the command line calls.
+Everything here ends in an `ImageData` or a `ClipData`, one uint8 tensor, its labels, the constants that normalise it,
+or in a `SignalData` of floats. `course_data()` and `course_sound()` are what the notebooks call, `load()` what the
+command line calls.
 """
 
 from minijepa.datasets.audio import VOWELS, WORDS, at_random_times, formant_filter, pulses, synthetic_words

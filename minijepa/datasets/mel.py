@@ -88,5 +88,6 @@ def without(waves, hidden):
     to the band whose triangle is highest there. Returns float32 [N, S].
     """
     owner = mel_filters().argmax(dim=0)  # [129]: the band of each bin
+    owner[-1] = BANDS - 1  # at 4 kHz every triangle is 0
     kept = ~hidden.mT[..., owner]  # [N, T, 129]
     return overlap_add(torch.fft.irfft(torch.fft.rfft(frames(waves)) * kept, n=WINDOW))

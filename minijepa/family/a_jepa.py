@@ -26,13 +26,13 @@ model = recipe.model
 
 
 def random_blocks(batch, generator=None):
-    """The easy masks: two blocks of a quarter of the picture each, 10 patches outside them seen."""
+    """The easy masks: two blocks of 2 bands x 4 times each, a quarter of the picture, 10 patches outside them seen."""
     return block_masks(
         batch,
         GRID,
         n_targets=2,
         target_scale=(0.25, 0.25),
-        target_keep=8,
+        target_aspect=(0.5, 0.5),
         context_scale=(1.0, 1.0),
         context_keep=SEEN,
         generator=generator,

@@ -4,8 +4,8 @@
 what a patch sees, `attention` who may see whom, `diagrams` a step with its shapes, `collapse` tables of alarms,
 `probes` what probes read, `factors` which factors survive, `generation` what a model draws, `similarity` which patches
 are alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their
-masks, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages between processes;
-`recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+masks, `sounds` what is heard, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages
+between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -64,6 +64,7 @@ from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.regularisers import phase_diagram, ring_codes
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
 from minijepa.plots.similarity import seed_points, self_similarity
+from minijepa.plots.sounds import listen, source_and_filter, spectrograms
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
 from minijepa.plots.worlds import fork_landscapes
@@ -110,6 +111,9 @@ __all__ = [
     "heat",
     "tube_gallery",
     "keep_tubelets",
+    "spectrograms",
+    "source_and_filter",
+    "listen",
     "frame_tubelet",
     "over_pixels",
     "time_and_operations",
