@@ -5,7 +5,16 @@ or in a `SignalData` of floats. `course_data()` and `course_sound()` are what th
 command line calls.
 """
 
-from minijepa.datasets.audio import VOWELS, WORDS, at_random_times, formant_filter, pulses, synthetic_words
+from minijepa.datasets.audio import (
+    VOWELS,
+    WORDS,
+    at_random_times,
+    formant_filter,
+    pulses,
+    say,
+    synthetic_words,
+    with_noise,
+)
 from minijepa.datasets.augment import crop_flip
 from minijepa.datasets.captions import VOCABULARY, CaptionedImages, captioned, describe, to_tokens, to_words
 from minijepa.datasets.cifar import cifar10, find_cifar10
@@ -53,6 +62,8 @@ __all__ = [
     "SPEAKERS",
     "synthetic_words",
     "at_random_times",
+    "with_noise",
+    "say",
     "VOWELS",
     "WORDS",
     "pulses",

@@ -61,6 +61,30 @@ def synthetic_words(n, *, seed=0, speakers=6):
     return SignalData(values, labels, WORDS, "synthetic words", factors)
 
 
+def say(word, *, pitch=120.0, throat=1.0, seconds=0.5):
+    """One word without any chance in it, to look at and to hear: a wave, float32 [8192], that begins at sample 0.
+
+    word: one of WORDS. pitch: in hertz. throat: length as a multiple of the vowel table's. seconds: up to 1.
+    Raises ValueError for another word.
+    """
+    check_argument("word", word, word in WORDS, f"one of {', '.join(WORDS)}")
+    factors = {"pitch": pitch, "throat": throat, "loudness": 0.0}
+    factors = {name: torch.tensor([value]) for name, value in factors.items()}
+    factors |= {"word": torch.tensor([WORDS.index(word)]), "length": torch.tensor([int(seconds * RATE)])}
+    return speak({**factors, "jitter": torch.ones(1, 2, 3)}, torch.zeros(1, SAMPLES))[0]
+
+
+def with_noise(data, decibels, *, seed=0):
+    """The same sounds in white noise: SignalData [N, 1, S].
+
+    decibels: how much stronger than the noise a sound of middle loudness is (its signal-to-noise ratio); at 0 both have
+    the same power, at -5 the noise has three times as much. seed: of the noise.
+    """
+    noise = torch.randn(data.values.shape, generator=torch.Generator().manual_seed(seed))
+    values = data.values + LEVEL * 10 ** (-decibels / 20) * noise
+    return SignalData(values, data.labels, data.classes, f"{data.name} at {decibels:g} dB", data.factors)
+
+
 def at_random_times(data, *, seed=0):
     """The same sounds, each moved to a random time at which it still fits: SignalData [N, 1, S] with factor `start`.
 

@@ -131,7 +131,7 @@ def digest(folder):
 
 @lru_cache(maxsize=1)  # an error is not kept
 def read(folder):
-    """Waves float32 [3000, 1, 8192] and factors of the recordings in a folder; DataCorrupt names a corrupt file or folder."""
+    """Waves float32 [3000, 1, 8192] and factors of the recordings in a folder; DataCorrupt names what is corrupt."""
     downloads.sweep(folder.parent.parent)
     there, wanted = {path.name for path in folder.glob("*.wav")}, names()
     for name in sorted(set(wanted) ^ there):
@@ -154,7 +154,7 @@ def read(folder):
 
 
 def samples_of(path):
-    """The samples of a mono recording of 16 bits at 8 kHz, float32 [S] in -1 to 1; DataCorrupt if the file is corrupt."""
+    """The samples of a mono recording of 16 bits at 8 kHz, float32 [S] in -1 to 1; DataCorrupt if it is corrupt."""
     with wave.open(str(path)) as file:
         form = file.getframerate(), file.getnchannels(), file.getsampwidth()
         if form != (RATE, 1, 2):

@@ -15,6 +15,7 @@ from minijepa.probes.features import TokenFeatures, features, raw_patches, raw_p
 from minijepa.probes.few_labels import label_order, low_shot
 from minijepa.probes.finetune import fine_tune
 from minijepa.probes.linear import KNNDuring, knn_probe, linear_probe, paired_error, ridge_probe
+from minijepa.probes.over_time import cells, over_time
 
 __all__ = [
     "features",
@@ -40,4 +41,6 @@ __all__ = [
     "low_shot",
     "label_order",
     "fine_tune",
+    "over_time",
+    "cells",
 ]
