@@ -22,6 +22,7 @@ from minijepa.datasets import (
     DataUnavailable,
     at_random_times,
     audio,
+    cifar,
     course_sound,
     find_spoken_digits,
     mel,
@@ -221,7 +222,7 @@ def place(tmp_path, monkeypatch):
     """An empty folder for data, and a data set of two takes of two speakers in the place of the real one."""
     monkeypatch.setenv("MINIJEPA_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MINIJEPA_OFFLINE", "1")
-    monkeypatch.setattr(digits, "places", lambda: [tmp_path / "data"])
+    monkeypatch.setattr(cifar, "places", lambda: [tmp_path / "data"])
     monkeypatch.setattr(digits, "TAKES", 2)
     monkeypatch.setattr(digits, "SPEAKERS", ("ann", "bob"))
     files = {name: recording(1000 + 300 * i, i) for i, name in enumerate(digits.names())}

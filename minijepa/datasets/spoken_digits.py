@@ -18,9 +18,9 @@ from http.client import HTTPException
 
 import torch
 
+from minijepa.datasets import cifar
 from minijepa.datasets import download as downloads
 from minijepa.datasets.audio import LEVEL, SAMPLES
-from minijepa.datasets.cifar import places
 from minijepa.datasets.images import DataCorrupt, DataUnavailable
 from minijepa.datasets.mel import RATE
 from minijepa.datasets.signals import SignalData
@@ -49,7 +49,7 @@ def spoken_digits(download=True):
     """
     folder = find_spoken_digits()
     if folder is None:
-        folder = fetch(places(), download)
+        folder = fetch(cifar.places(), download)
     values, factors = read(folder.absolute())
     factors = dict(factors)
     return SignalData(values, factors.pop("digit"), DIGITS, NAME, factors)
@@ -57,7 +57,7 @@ def spoken_digits(download=True):
 
 def find_spoken_digits():
     """The first folder of recordings on this machine, or None; its content is not looked at."""
-    folders = [place / FOLDER / INSIDE for place in places()]
+    folders = [place / FOLDER / INSIDE for place in cifar.places()]
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
