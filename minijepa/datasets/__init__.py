@@ -1,17 +1,29 @@
-"""Images and clips in memory: CIFAR-10, procedural shapes with every factor as a label, folders of your own.
+"""Data in memory: CIFAR-10, procedural shapes with every factor as a label, spoken words, folders of your own.
 
-Everything here ends in an `ImageData` or a `ClipData`: one uint8 tensor, its labels, the constants that normalise it.
-`course_data()` is what the notebooks call, `load()` what the command line calls.
+Everything here ends in an `ImageData` or a `ClipData`, one uint8 tensor, its labels, the constants that normalise it,
+or in a `SignalData` of floats. `course_data()` and `course_sound()` are what the notebooks call, `load()` what the
+command line calls.
 """
 
+from minijepa.datasets.audio import (
+    VOWELS,
+    WORDS,
+    at_random_times,
+    formant_filter,
+    pulses,
+    say,
+    synthetic_words,
+    with_noise,
+)
 from minijepa.datasets.augment import crop_flip
 from minijepa.datasets.captions import VOCABULARY, CaptionedImages, captioned, describe, to_tokens, to_words
 from minijepa.datasets.cifar import cifar10, find_cifar10
 from minijepa.datasets.clips import ClipData, shuffle_frames
-from minijepa.datasets.course import course_data, load
+from minijepa.datasets.course import course_data, course_sound, load
 from minijepa.datasets.folder import image_folder
 from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData, denormalise, normalise
 from minijepa.datasets.load_clips import load_clips
+from minijepa.datasets.mel import frames, log_mel, log_mel_data, mel_filters, overlap_add, without
 from minijepa.datasets.senses import (
     MODALITIES,
     Senses,
@@ -28,6 +40,7 @@ from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
 from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
 from minijepa.datasets.shapes.single import single_shapes
 from minijepa.datasets.signals import SignalData
+from minijepa.datasets.spoken_digits import SPEAKERS, find_spoken_digits, spoken_digits
 from minijepa.datasets.tones import loudness, tones
 from minijepa.datasets.trajectories import (
     City,
@@ -88,6 +101,24 @@ __all__ = [
     "distorted",
     "by_order",
     "straight_lines",
+    "course_sound",
+    "spoken_digits",
+    "find_spoken_digits",
+    "SPEAKERS",
+    "synthetic_words",
+    "at_random_times",
+    "with_noise",
+    "say",
+    "VOWELS",
+    "WORDS",
+    "pulses",
+    "formant_filter",
+    "frames",
+    "overlap_add",
+    "mel_filters",
+    "log_mel",
+    "log_mel_data",
+    "without",
     "ClipData",
     "shuffle_frames",
     "moving_shapes",

@@ -6,9 +6,12 @@ that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two
 a trained target encoder, CLIP captions. M3-JEPA learns between frozen vectors, which `named` makes.
 that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
 a trained target encoder, CLIP captions, T-JEPA trips.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
+a trained target encoder, CLIP captions, A-JEPA sounds.
 """
 
 from minijepa.family import (
+    a_jepa,
     autoencoder,
     beit,
     bootleg,
@@ -86,6 +89,7 @@ __all__ = [
     "cjepa",
     "CJEPA",
     "cjepa_regulariser",
+    "a_jepa",
     "vjepa",
     "vjepa21",
     "DenseJEPA",

@@ -9,6 +9,8 @@ modality finds of another, `scale` costs and `all_reduce` the messages between p
 masks, `planning` and `hierarchy` plans in a room, `paths` trips through a city,
 `scale` costs and `all_reduce` the messages between processes;
 `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+masks, `sounds` what is heard, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages
+between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -70,6 +72,7 @@ from minijepa.plots.scale import against_processes, kept_by_two, roofline, stack
 from minijepa.plots.senses import condition_dots, direction_grids, recall_grids, routing_maps, sense_columns
 from minijepa.plots.series import series_panels
 from minijepa.plots.similarity import seed_points, self_similarity
+from minijepa.plots.sounds import listen, source_and_filter, spectrograms
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
 from minijepa.plots.worlds import fork_landscapes
@@ -116,6 +119,9 @@ __all__ = [
     "heat",
     "tube_gallery",
     "keep_tubelets",
+    "spectrograms",
+    "source_and_filter",
+    "listen",
     "frame_tubelet",
     "over_pixels",
     "time_and_operations",

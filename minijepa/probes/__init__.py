@@ -15,6 +15,7 @@ from minijepa.probes.features import TokenFeatures, features, raw_patches, raw_p
 from minijepa.probes.few_labels import label_order, low_shot
 from minijepa.probes.finetune import fine_tune
 from minijepa.probes.linear import KNNDuring, knn_probe, linear_probe, paired_error, ridge_probe
+from minijepa.probes.over_time import cells, over_time
 from minijepa.probes.path_distances import dtw, euclid, frechet, hausdorff
 from minijepa.probes.retrieval import nearest, overlap, ranks, recall_at_1
 
@@ -50,4 +51,6 @@ __all__ = [
     "ranks",
     "nearest",
     "overlap",
+    "over_time",
+    "cells",
 ]
