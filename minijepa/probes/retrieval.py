@@ -1,5 +1,12 @@
-"""Retrieval: is the true one found first among a gallery? Ties share the hit, or equal captions would all be found."""
+"""Retrieval: is the right answer found first among a gallery, or at which place of a sorted database does it stand?
 
+Ties decide more than one expects. In a gallery equal captions share the hit, or all of them would count as found; in a
+database ties count against the answer, or a representation that makes everything equal would be perfect. A rank tests
+whether two recordings of one thing are found to be near duplicates. That two *different* things are alike, no rank can
+show.
+"""
+
+import torch
 from torch.nn import functional as F
 
 
@@ -24,16 +31,6 @@ def recall_at_1(prediction, target, gallery=100, each=False):
     own = nearest.diagonal(dim1=1, dim2=2)  # [G, g]
     hits = (own / nearest.sum(dim=2)).flatten()  # [N']
     return hits if each else hits.mean().item()
-
-
-"""Similarity search: at which place of a sorted database does the right answer stand?
-
-Query i is a part of trip i, the database holds other parts of all trips. Rank 1 is perfect; the middle of the database
-is what guessing gives. It tests whether two recordings of one trip are found to be near duplicates, and nothing
-else: that two *different* trips with similar routes are near, no rank can show.
-"""
-
-import torch
 
 
 def ranks(distances):
