@@ -12,12 +12,25 @@ from minijepa.datasets.course import course_data, load
 from minijepa.datasets.folder import image_folder
 from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData, denormalise, normalise
 from minijepa.datasets.load_clips import load_clips
+from minijepa.datasets.questions import QuestionData, StreamData, question_scenes, scene_streams
 from minijepa.datasets.shapes.moving import moving_digits, moving_shapes
 from minijepa.datasets.shapes.scenes import SceneData, shape_scenes
 from minijepa.datasets.shapes.shapeworld import SHAPES, shapeworld
 from minijepa.datasets.shapes.single import single_shapes
 from minijepa.datasets.signals import SignalData
 from minijepa.datasets.video_folder import video_folder
+from minijepa.datasets.wordings import (
+    ANSWER_WORDS,
+    MEANINGS,
+    OPENINGS,
+    QUESTIONS,
+    SYNONYMS,
+    answers_of,
+    mixed_answers,
+    number_words,
+    read_words,
+    word_edits,
+)
 
 __all__ = [
     "ImageData",
@@ -42,6 +55,20 @@ __all__ = [
     "to_tokens",
     "to_words",
     "image_folder",
+    "question_scenes",
+    "QuestionData",
+    "scene_streams",
+    "StreamData",
+    "QUESTIONS",
+    "MEANINGS",
+    "OPENINGS",
+    "SYNONYMS",
+    "ANSWER_WORDS",
+    "answers_of",
+    "mixed_answers",
+    "number_words",
+    "read_words",
+    "word_edits",
     "SignalData",
     "ClipData",
     "shuffle_frames",

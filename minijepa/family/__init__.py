@@ -2,8 +2,8 @@
 
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two others need more than images: SALT
-a trained target encoder, CLIP captions.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Four others need more than images: SALT
+a trained target encoder, CLIP captions, VL-JEPA and the token VLM questions and answers.
 """
 
 from minijepa.family import (
@@ -25,6 +25,8 @@ from minijepa.family import (
     vicreg,
     vjepa,
     vjepa21,
+    vl_jepa,
+    vlm,
 )
 from minijepa.family.autoencoder import Autoencoder, Frames
 from minijepa.family.beit import BEiT
@@ -40,6 +42,8 @@ from minijepa.family.simclr import info_nce
 from minijepa.family.two_views import TwoViews, colours, two_views
 from minijepa.family.vae import VAE
 from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
+from minijepa.family.vl_jepa import VLJEPA, QuestionPredictor, at_intervals, cosine_loss, held, spread, when_moved
+from minijepa.family.vlm import VLM
 from minijepa.training import recipe
 
 METHODS = {
@@ -109,4 +113,14 @@ __all__ = [
     "clip",
     "CLIP",
     "clip_loss",
+    "vl_jepa",
+    "VLJEPA",
+    "QuestionPredictor",
+    "cosine_loss",
+    "spread",
+    "when_moved",
+    "at_intervals",
+    "held",
+    "vlm",
+    "VLM",
 ]
