@@ -74,13 +74,16 @@ class QuestionData:
 
     def seen_as(self, vectors):
         """The same data with vectors of the 2 N objects, [2 N, D], in the place of pictures: [N, 2, D]."""
-        return replace(self, vectors=vectors.unflatten(0, (2, -1)).transpose(0, 1).contiguous())
+        return replace(self, vectors=paired(vectors))
 
 
 @dataclass(frozen=True, eq=False)
 class StreamData:
-    """S streams of T pictures. images: uint8 [S, T, 3, 16, 32]; meaning: int64 [S, T, 4], the answer to each question;
-    factors: [S, T, 2] each."""
+    """S streams of T pictures in which now and then something changes.
+
+    images: uint8 [S, T, 3, 16, 32]. meaning: int64 [S, T, 4], of the right answer to each question.
+    factors: of the left and the right object, [S, T, 2] each.
+    """
 
     images: torch.Tensor
     meaning: torch.Tensor
@@ -89,6 +92,19 @@ class StreamData:
     def objects(self):
         """Every object alone: ImageData of 2 S T halves, all left ones first."""
         return lone_objects(self.images.flatten(0, 1), {k: v.flatten(0, 1) for k, v in self.factors.items()})
+
+    def asked(self, vectors):
+        """All four questions about every picture. vectors: of the objects, [2 S T, D].
+
+        Returns what is seen, [4 S T, 2, D], and the questions, int64 [4 S T, Q]: question by question.
+        """
+        pictures = paired(vectors)  # [S T, 2, D]
+        questions = word_tables()[0]  # [4, Q]
+        return pictures.repeat(len(questions), 1, 1), questions.repeat_interleave(len(pictures), dim=0)
+
+    def truth(self):
+        """The meaning of the right answers, question by question: int64 [4 S, T]."""
+        return self.meaning.permute(2, 0, 1).flatten(0, 1)
 
 
 def question_scenes(n, paraphrases=WORDINGS, *, seed=0):
@@ -161,6 +177,11 @@ def word_tables():
     """The words of all questions, int64 [4, Q], and of all answers, [meanings, wordings, L]; to be read only."""
     answers = number_words(answers_of()[0], LONGEST)
     return number_words(QUESTIONS), answers.unflatten(0, (-1, WORDINGS))
+
+
+def paired(vectors):
+    """Vectors of all left and then all right objects, [2 n, D], next to each other: [n, 2, D]."""
+    return vectors.unflatten(0, (2, -1)).transpose(0, 1).contiguous()
 
 
 def between(u, low, high):

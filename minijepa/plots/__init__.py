@@ -4,8 +4,9 @@
 what a patch sees, `attention` who may see whom, `diagrams` a step with its shapes, `collapse` tables of alarms,
 `probes` what probes read, `factors` which factors survive, `generation` what a model draws, `similarity` which patches
 are alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their
-masks, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages between processes;
-`recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+masks, `planning` and `hierarchy` plans in a room, `language` questions and what is said
+of them, `scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are
+too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -47,6 +48,12 @@ from minijepa.plots.film import film, heat
 from minijepa.plots.generation import from_patches, picture_rows
 from minijepa.plots.grid_rooms import grid_maps, seed_bars
 from minijepa.plots.hierarchy import condition_bars, waypoint_maps
+from minijepa.plots.language import (
+    question_gallery,
+    score_ranges,
+    sentence_distances,
+    stream_timeline,
+)
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.planning import (
@@ -149,4 +156,8 @@ __all__ = [
     "condition_bars",
     "grid_maps",
     "seed_bars",
+    "question_gallery",
+    "score_ranges",
+    "sentence_distances",
+    "stream_timeline",
 ]
