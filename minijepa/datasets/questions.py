@@ -1,6 +1,6 @@
 """Two objects, a question about one of them, and an answer in one of several wordings: pictures and words to join.
 
-    [ red disk | blue plus ]   what shape is the right object   -->   it is cross
+    [ red disk | blue plus ]   what shape is right   -->   it is cross
 
 Pictures are drawn, so the meaning of each answer is known, and a model can be judged by meaning whatever its words. How
 many wordings the answers use, `paraphrases`, is all that differs between two data sets of one seed. In a stream the

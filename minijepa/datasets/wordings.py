@@ -11,10 +11,10 @@ number of words in common tells the wording, and says nothing of the meaning.
 import torch
 
 QUESTIONS = (
-    "what colour is the left object",
-    "what colour is the right object",
-    "what shape is the left object",
-    "what shape is the right object",
+    "what colour is left",
+    "what colour is right",
+    "what shape is left",
+    "what shape is right",
 )
 OPENINGS = (
     "{}", "it is {}", "that would be {}", "i see {}",

@@ -9,7 +9,7 @@ to all tokens of the trunk, more than the one vector that VL-JEPA keeps. Every w
 Source: the token baseline of VL-JEPA (arXiv:2512.10942), in the form of LLaVA (arXiv:2304.08485); all from scratch.
 
     model = vlm.model(seen=(2, image_encoder.dim))
-    fit(model, scenes, steps=300, **vlm.TRAINING)
+    fit(model, scenes, steps=500, **vlm.TRAINING)
 """
 
 from dataclasses import dataclass
