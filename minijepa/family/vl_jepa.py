@@ -141,8 +141,8 @@ def when_moved(u, delta):
     """Selective decoding: decode the first frame, then each whose vector is more than delta from the last decoded one.
 
     u: unit vectors of streams, [S, T, D]. delta: a distance, 0 to 2. Returns bool [S, T]: decode here?
-    Source: VL-JEPA (arXiv:2512.10942, section on selective decoding), which finds the segments of a whole recorded
-    stream by clustering; here only the past is known.
+    Source of the idea: VL-JEPA (arXiv:2512.10942), which clusters a recorded stream into segments and decodes each
+    once; this rule, which sees only the past, is ours.
     """
     decode = torch.ones(u.shape[:2], dtype=torch.bool)
     last = u[:, 0].clone()  # [S, D]
