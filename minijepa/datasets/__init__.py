@@ -24,6 +24,7 @@ from minijepa.datasets.folder import image_folder
 from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData, denormalise, normalise
 from minijepa.datasets.load_clips import load_clips
 from minijepa.datasets.mel import frames, log_mel, log_mel_data, mel_filters, overlap_add, without
+from minijepa.datasets.questions import QuestionData, StreamData, question_scenes, scene_streams
 from minijepa.datasets.senses import (
     MODALITIES,
     Senses,
@@ -53,6 +54,18 @@ from minijepa.datasets.trajectories import (
     thinned,
 )
 from minijepa.datasets.video_folder import video_folder
+from minijepa.datasets.wordings import (
+    ANSWER_WORDS,
+    MEANINGS,
+    OPENINGS,
+    QUESTIONS,
+    SYNONYMS,
+    answers_of,
+    mixed_answers,
+    number_words,
+    read_words,
+    word_edits,
+)
 
 __all__ = [
     "ImageData",
@@ -77,6 +90,20 @@ __all__ = [
     "to_tokens",
     "to_words",
     "image_folder",
+    "question_scenes",
+    "QuestionData",
+    "scene_streams",
+    "StreamData",
+    "QUESTIONS",
+    "MEANINGS",
+    "OPENINGS",
+    "SYNONYMS",
+    "ANSWER_WORDS",
+    "answers_of",
+    "mixed_answers",
+    "number_words",
+    "read_words",
+    "word_edits",
     "SignalData",
     "tones",
     "loudness",

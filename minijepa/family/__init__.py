@@ -8,6 +8,8 @@ that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Oth
 a trained target encoder, CLIP captions, T-JEPA trips.
 that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
 a trained target encoder, CLIP captions, A-JEPA sounds.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Four others need more than images: SALT
+a trained target encoder, CLIP captions, VL-JEPA and the token VLM questions and answers.
 """
 
 from minijepa.family import (
@@ -34,6 +36,8 @@ from minijepa.family import (
     vicreg,
     vjepa,
     vjepa21,
+    vl_jepa,
+    vlm,
 )
 from minijepa.family.autoencoder import Autoencoder, Frames
 from minijepa.family.beit import BEiT
@@ -51,6 +55,8 @@ from minijepa.family.t_jepa import AdjFuse, CellEmbed, cell_vectors, completed
 from minijepa.family.two_views import TwoViews, colours, two_views
 from minijepa.family.vae import VAE
 from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
+from minijepa.family.vl_jepa import VLJEPA, QuestionPredictor, at_intervals, cosine_loss, held, spread, when_moved
+from minijepa.family.vlm import VLM
 from minijepa.training import recipe
 
 METHODS = {
@@ -130,4 +136,14 @@ __all__ = [
     "m3_jepa",
     "M3JEPA",
     "named",
+    "vl_jepa",
+    "VLJEPA",
+    "QuestionPredictor",
+    "cosine_loss",
+    "spread",
+    "when_moved",
+    "at_intervals",
+    "held",
+    "vlm",
+    "VLM",
 ]

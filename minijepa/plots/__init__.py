@@ -11,6 +11,9 @@ masks, `planning` and `hierarchy` plans in a room, `paths` trips through a city,
 `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
 masks, `sounds` what is heard, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages
 between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+masks, `planning` and `hierarchy` plans in a room, `language` questions and what is said
+of them, `scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are
+too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -52,6 +55,12 @@ from minijepa.plots.film import film, heat
 from minijepa.plots.generation import from_patches, picture_rows
 from minijepa.plots.grid_rooms import grid_maps, seed_bars
 from minijepa.plots.hierarchy import condition_bars, waypoint_maps
+from minijepa.plots.language import (
+    question_gallery,
+    score_ranges,
+    sentence_distances,
+    stream_timeline,
+)
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
 from minijepa.plots.paths import city_map, rank_curves
@@ -169,4 +178,8 @@ __all__ = [
     "routing_maps",
     "direction_grids",
     "series_panels",
+    "question_gallery",
+    "score_ranges",
+    "sentence_distances",
+    "stream_timeline",
 ]

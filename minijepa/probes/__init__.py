@@ -8,6 +8,7 @@ probes. A score means nothing alone, because an expressive probe can solve the t
 scores of raw patches and of the same encoder before training.
 """
 
+from minijepa.probes.answers import embedded_answers, written_answers
 from minijepa.probes.attentive import AttentiveProbe, attentive_probe, fit_attentive
 from minijepa.probes.dense import Reading, depth_probe, mean_iou, segmentation_probe
 from minijepa.probes.detection import Detections, average_precision, detection_probe
@@ -53,4 +54,6 @@ __all__ = [
     "overlap",
     "over_time",
     "cells",
+    "embedded_answers",
+    "written_answers",
 ]
