@@ -184,8 +184,8 @@ def assignment_form(notebook):
 
 
 def not_from_photographs(notebook):
-    """Of a notebook that asks for `course_data`, `course_sound` or `course_record`: a committed run that had neither the
-    photographs nor the recordings."""
+    """Of a notebook that asks for `course_data`, `course_sound` or `course_record`: a committed run that had
+    neither the photographs nor the recordings."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     printed = "\n".join(output.get("text", "") for cell in cells for output in cell.outputs)
     lines = re.findall(r"(?m)^data in use: (.*)$", printed)
