@@ -184,14 +184,14 @@ def assignment_form(notebook):
 
 
 def not_from_photographs(notebook):
-    """Of a notebook that asks for `course_data` or `course_sound`: a committed run that had neither the photographs nor
-    the recordings."""
+    """Of a notebook that asks for `course_data`, `course_sound` or `course_record`: a committed run that had
+    neither the photographs nor the recordings."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     printed = "\n".join(output.get("text", "") for cell in cells for output in cell.outputs)
     lines = re.findall(r"(?m)^data in use: (.*)$", printed)
-    real = ("CIFAR-10,", "Free Spoken Digit Dataset,")
+    real = ("CIFAR-10,", "Free Spoken Digit Dataset,", "a heart record from aeon")
     found = [f"not a run on real data: {line[:60]!r}" for line in lines if not line.startswith(real)]
-    asks = any(re.search(r"\bcourse_(data|sound)\(", cell.source) for cell in cells)
+    asks = any(re.search(r"\bcourse_(data|sound|record)\(", cell.source) for cell in cells)
     return found + (["no line says which data were in use"] if asks and not lines else [])
 
 
@@ -313,6 +313,9 @@ FAULTS = {
         .update(text="data in use: synthetic words, because the Free Spoken Digit Dataset, ... is not on disk\n")
     ),
     "no word on the sounds": lambda nb: nb.cells[1].update(source="sounds = course_sound()"),
+    "a pulse in place of the record": lambda nb: (
+        nb.cells[1].outputs[0].update(text="data in use: a procedural pulse (7,501 values), because ... aeon\n")
+    ),
     "a player without a name": lambda nb: nb.cells[2].outputs[0].data.update({"text/html": "<audio controls></audio>"}),
     "a player without a sentence": lambda nb: (
         nb.cells[2].outputs[0].update(data={"text/html": '<audio aria-label="five" controls></audio>'})
