@@ -36,7 +36,11 @@ class Book:
     def __init__(self, folder, extra):
         self.folder, self.extra = Path(folder), Path(extra)
         self.written, self.linked = set(), set()
-        self.notebooks = sorted((REPO / "notebooks").glob("*.ipynb"))
+        order = list(readme_rows())  # of notebooks with one number
+        self.notebooks = sorted(
+            (REPO / "notebooks").glob("*.ipynb"),
+            key=lambda path: (path.name[:2], order.index(path.stem) if path.stem in order else len(order), path.name),
+        )
         self.exercises = sorted((REPO / "exercises").glob("*/*.ipynb"))
         self.guides = guides()
         self.pages = {*self.notebooks, *self.exercises, *self.guides}
@@ -144,7 +148,8 @@ class Book:
         rows, parts, contents = readme_rows(), [], []
         for part, notebooks in self.by_part().items():
             number, _, name = part.partition(". ")
-            parts += [f"### Part {number} · {name}", "", ":::{container} course-map", "", "| notebook | you will | computing |", "|---|---|---|"]
+            parts += [f"### Part {number} · {name}", "", ":::{container} course-map", ""]
+            parts += ["| notebook | you will | computing |", "|---|---|---|"]
             for path in notebooks:
                 title, aim, minutes = rows.get(path.stem) or (title_of(path), promise_of(path), "")
                 parts.append(f"| [{title}](notebooks/{path.name}) | {aim} | {minutes} |")
