@@ -162,6 +162,7 @@ class Book:
         rest = [name for name in guides if name not in docs and name not in ("README", "exercises/README")]
         contents += toctree("The repository", ["README", *rest])
         page = (REPO / "book" / "index.md").read_text(encoding="utf-8")
+        page = page.replace("](../", "](")  # it moves from its folder to the top
         return page.replace("{parts}", "\n".join(parts)) + "\n" + "\n".join(contents)
 
     def by_part(self):
