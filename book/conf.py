@@ -32,7 +32,6 @@ html_math_renderer = "mathml"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "none"
-maximum_signature_line_length = 88
 add_module_names = False
 viewcode_line_numbers = False
 
