@@ -1,14 +1,12 @@
 """Links that depend on where the book lies: to files of the repository, to a page's notebook, to Binder and Colab."""
 
+import re
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
 from docutils import nodes
-from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
-
-logger = logging.getLogger(__name__)
 
 
 def resolve(app, doctree, docname):
@@ -39,10 +37,10 @@ def launch_line(app, docname, here):
     path = f"{docname}.ipynb"
     place, name = relative_uri(here, f"download/{path}"), Path(path).name
     links = [f'<a href="{escape(place)}" download="{escape(name)}">Download this notebook</a>']
-    repository = app.config.repository.rstrip("/").removesuffix(".git")
+    repository = app.config.REPOSITORY.rstrip("/").removesuffix(".git")
     note = ""
     if repository:
-        owner, branch = repository.removeprefix("https://github.com/"), quote(app.config.branch, safe="")
+        owner, branch = repository.removeprefix("https://github.com/"), quote(app.config.BRANCH, safe="")
         binder = f"https://mybinder.org/v2/gh/{owner}/{branch}?urlpath=lab/tree/{quote(path)}"
         colab = f"https://colab.research.google.com/github/{owner}/blob/{branch}/{quote(path)}"
         links += [f'<a href="{escape(binder)}">Open in Binder</a>', f'<a href="{escape(colab)}">Open in Colab</a>']
@@ -51,17 +49,17 @@ def launch_line(app, docname, here):
 
 
 def check_address(app, config):
-    """Raises ValueError for an address that Binder and Colab do not know; says so where there is none."""
-    config.add("repository", config._raw_config.get("REPOSITORY", ""), "html", str)
-    config.add("branch", config._raw_config.get("BRANCH", "main"), "html", str)
-    address = config.repository
-    if address and not address.startswith("https://github.com/"):
+    """Say so where there is no address. Raises ValueError for one that Binder and Colab do not know."""
+    address = config.REPOSITORY
+    if address and not re.fullmatch(r"https://github\.com/[^/]+/[^/]+/?", address):
         raise ValueError(f"REPOSITORY in book/conf.py must be https://github.com/OWNER/NAME or empty, got {address!r}")
     if not address:
-        logger.info("The book has no links to Binder and Colab: REPOSITORY in book/conf.py is empty.")
+        print("No links to Binder and Colab: REPOSITORY in book/conf.py is empty.")
 
 
 def setup(app):
+    app.add_config_value("REPOSITORY", "", "html", str)
+    app.add_config_value("BRANCH", "main", "html", str)
     app.connect("config-inited", check_address)
     app.connect("doctree-resolved", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

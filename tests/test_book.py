@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -120,6 +122,7 @@ def from_elsewhere(loaded, folder):
 def test_it_is_built_without_a_warning(built):
     log = (built / "log.txt").read_text(encoding="utf-8")
     assert (built / "exit.txt").read_text() == "0" and "WARNING" not in log, log
+    assert "html/index.html" in log.replace("\\", "/")  # says where it is
 
 
 def test_every_link_and_every_anchor_is_there(html, site, read):
@@ -290,7 +293,7 @@ class Application:
     """As much of Sphinx as the line of links needs."""
 
     class config:
-        repository, branch = "", "main"
+        REPOSITORY, BRANCH = "", "main"
 
 
 def test_a_notebook_can_be_opened_elsewhere_once_the_repository_has_an_address():
@@ -298,11 +301,36 @@ def test_a_notebook_can_be_opened_elsewhere_once_the_repository_has_an_address()
     line = links.launch_line(app, "notebooks/03_masks", "notebooks/03_masks.html")
     assert 'href="../download/notebooks/03_masks.ipynb" download="03_masks.ipynb"' in line
     assert "Binder" not in line and "Colab" not in line
-    app.config.repository = "https://github.com/someone/minijepa"
+    app.config.REPOSITORY = "https://github.com/someone/minijepa"
     line = links.launch_line(app, "notebooks/03_masks", "notebooks/03_masks.html")
     assert 'href="https://mybinder.org/v2/gh/someone/minijepa/main?urlpath=lab/tree/notebooks/03_masks.ipynb"' in line
     assert "https://colab.research.google.com/github/someone/minijepa/blob/main/notebooks/03_masks.ipynb" in line
     assert "%pip install git+https://github.com/someone/minijepa" in line
+
+
+@pytest.mark.parametrize(
+    ("address", "seen"),
+    [
+        ("", "No links to Binder and Colab"),
+        ("https://github.com/someone/minijepa", "mybinder.org/v2/gh/someone/minijepa/main"),
+        ("https://example.org/minijepa", "REPOSITORY in book/conf.py must be"),
+    ],
+)
+def test_the_address_stands_in_one_place(tmp_path, address, seen):
+    """A small book of one notebook, built with an address in the place of the one in conf.py."""
+    source, site = tmp_path / "source", tmp_path / "site"
+    source.mkdir()
+    (source / "index.md").write_text("# Book\n\n```{toctree}\nnotebook\n```\n")
+    cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# One"}
+    (source / "notebook.ipynb").write_text(
+        json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
+    command = [sys.executable, "-m", "sphinx", "-q", "-c", REPO / "book", "-D", f"REPOSITORY={address}", source, site]
+    done = subprocess.run([str(each) for each in command], capture_output=True, text=True)
+    page = site / "notebook.html"
+    words = done.stdout + done.stderr + (page.read_text(encoding="utf-8") if page.exists() else "")
+    assert seen in words and ("colab.research" in words) == ("github" in address)
+    assert (done.returncode == 0) == ("example" not in address)
 
 
 # --- planted faults ---------------------------------------------------------------------------------------
