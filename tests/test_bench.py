@@ -134,7 +134,8 @@ def test_arms_take_turns_and_the_fastest_counts(monkeypatch, capsys):
     rows = bench.in_turns({name: {"arm": name} for name in ("a-x", "compiled-x", "b-x")}, 6.0)
     assert Fake.turns == [("a-x", "8", 2.0), ("b-x", "8", 2.0)] * 3 and Fake.left == ["a-x", "compiled-x", "b-x"]
     assert [(row["arm"], row["seconds"], row["cpu_seconds"]) for row in rows] == [("a-x", 1.0, 2.0), ("b-x", 1.0, 2.0)]
-    assert "left out: no compiler" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "left out: no compiler" in told and "a-x is ready after" in told and "compiled-x is ready" not in told
 
 
 # --- fit in parts ---
@@ -268,6 +269,23 @@ def test_the_tables_say_what_was_measured(result, capsys):
         "overhead of fit: 20.0% in all, 4.0% without optimiser and EMA",
     ):
         assert words in printed, words
+
+
+@pytest.mark.parametrize("arguments", [[], ["--compile"]])
+def test_a_run_that_is_stopped_leaves_the_stages_before(result, tmp_path, monkeypatch, arguments):
+    asked = []
+
+    def measure(seconds, compiled):
+        asked.append(compiled)
+        yield {"threads": 2, "steps": result["steps"]}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "measure", measure)
+    monkeypatch.setattr(bench.shutil, "which", lambda name: "/usr/bin/" + name)
+    with pytest.raises(KeyboardInterrupt):
+        bench.main([*arguments, "--out", str(tmp_path / "deep" / "bench.json")])
+    assert json.loads((tmp_path / "deep" / "bench.json").read_text())["steps"] == result["steps"]
+    assert asked == [bool(arguments)]
 
 
 def test_the_figure_needs_nothing_but_the_json(result, tmp_path, monkeypatch):

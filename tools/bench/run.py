@@ -1,6 +1,6 @@
 """The speed of one I-JEPA training step, compared with a plain textbook loop, and where its time goes.
 
-    python tools/bench/run.py [--seconds 1.5] [--quick] [--out runs/bench.json]     (or: make bench)
+    python tools/bench/run.py [--seconds 1.5] [--quick] [--compile] [--out runs/bench.json]     (or: make bench)
     python tools/bench/run.py --figure runs/bench.json                            draw the figure again from the numbers
 
 Our step and the textbook's do the same arithmetic (steps.py). "compiled" is our step under torch.compile, as
@@ -9,9 +9,10 @@ process against two, and the parts of `fit` (split.py).
 
 Each condition ("arm") has its own process; the arms of a stage take turns, and the best of three rounds counts. "of
 peak" is the arithmetic of target encoder, context encoder and predictor per second, divided by that of a large matrix
-product. The benchmark takes five minutes and prints each stage when it is done. The first run takes a minute more,
-since it compiles; the compiled code is kept on the disk. --no-compile leaves the compiled arms out. --quick makes a
-tenth of the repetitions: it shows that the benchmark works, its numbers are too noisy to compare.
+product. The benchmark names each arm when it is ready, and prints and writes each stage when it is done: a run that is
+stopped leaves the stages before. --compile (with make: ARGS=--compile) adds the compiled arms, which take minutes to
+compile on a slow machine; the compiled code is kept on the disk. --quick makes a tenth of the repetitions: it shows
+that the benchmark works, its numbers are too noisy to compare.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from figure import draw
 from steps import BATCH
 from worker import Worker
 
+from minijepa.machine.files import whole_file
 from minijepa.machine.hardware import hardware
 
 PRECISIONS = ("float32", "bfloat16")
@@ -43,9 +45,11 @@ def in_turns(arms, seconds):
     workers, found = {}, {}
     try:
         for name, arguments in arms.items():  # one after the other: together, each would be slowed down by the others
+            begin = time.perf_counter()
             workers[name] = Worker(**arguments)
             try:
                 found[name] = workers[name].answer()
+                print(f"  {name} is ready after {time.perf_counter() - begin:.0f} s", flush=True)
             except RuntimeError as error:
                 if not name.startswith("compiled"):  # without a working compiler the other results are still useful
                     raise
@@ -162,16 +166,16 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.5, help="seconds per measurement (default 1.5)")
     parser.add_argument("--quick", action="store_true", help="take a tenth of that time")
-    parser.add_argument("--no-compile", action="store_true", help="leave out the compiled arms, which start slowest")
+    parser.add_argument("--compile", action="store_true", help="also time the compiled step, which starts slowly")
     parser.add_argument("--out", type=Path, default=Path("runs/bench.json"), help="where to write numbers and figure")
     parser.add_argument("--figure", type=Path, metavar="JSON", help="measure nothing; draw the figure of these numbers")
     arguments = parser.parse_args(argv)
     if arguments.figure:
         draw(json.loads(arguments.figure.read_text(encoding="utf-8")), arguments.figure.with_suffix(".png"))
         return
-    compiled = not arguments.no_compile and bool(shutil.which("g++") or shutil.which("clang++"))
-    if not compiled:
-        print("the compiled step (fit(..., compile=True)) is left out: you asked for it, or there is no C++ compiler")
+    compiled = arguments.compile and bool(shutil.which("g++") or shutil.which("clang++"))
+    if arguments.compile and not compiled:
+        print("the compiled step (fit(..., compile=True)) is left out: there is no C++ compiler")
     start = time.perf_counter()
     result = {
         "command": "python tools/bench/run.py " + " ".join(sys.argv[1:] if argv is None else argv),
@@ -183,10 +187,10 @@ def main(argv=None):
     for show in (show_steps, show_models, show_processes, show_fit):
         result |= next(stages)
         show(result)
-        print(f"\n[after {time.perf_counter() - start:.0f} s]\n", flush=True)
-    result["minutes"] = round((time.perf_counter() - start) / 60, 1)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        result["minutes"] = round((time.perf_counter() - start) / 60, 1)
+        with whole_file(arguments.out) as file:
+            file.write(json.dumps(result, indent=1).encode())
+        print(f"\n[after {time.perf_counter() - start:.0f} s, written to {arguments.out}]\n", flush=True)
     picture = arguments.out.with_suffix(".png")
     draw(result, picture)
     print(f"\n{result['minutes']} minutes; written: {arguments.out}, {picture}")
