@@ -8,7 +8,7 @@ import pytest
 
 REPO = Path(__file__).parents[1]
 NOTEBOOKS = {path.name[:2]: path for path in sorted((REPO / "notebooks").glob("*.ipynb"))}
-CITATION = re.compile(r"\[(\d\d), (beginning|section \d+)\]\(([^)]+)\)")
+CITATION = re.compile(r"\[(\d\d),\s+(beginning|section\s+\d+)\]\(([^)]+)\)")
 
 
 def sections(notebook):
@@ -89,12 +89,84 @@ def test_entries_are_short_sorted_and_unique():
     assert [term for term, text, *_ in found if len(text.split()) > 75] == []
 
 
-def test_each_notebook_links_terms_where_it_uses_them_first():
-    for path in NOTEBOOKS.values():
-        notebook = nbformat.read(path, as_version=4)
-        text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-        links = re.findall(r"\]\(\.\./docs/glossary\.md#([^)]+)\)", text)
-        assert 1 <= len(links) <= 7 and len(set(links)) == len(links), f"{path.name}: {links}"
+@pytest.mark.parametrize("path", NOTEBOOKS.values(), ids=lambda path: path.name)
+def test_a_notebook_links_a_few_terms_once(path):
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(\.\./docs/glossary\.md#([^)]+)\)", text)
+    assert len(links) <= 7 and len(set(links)) == len(links)
+
+
+# --- plans and polls ----------------------------------------------------------------------------------------
+
+
+def teaching():
+    return (REPO / "docs" / "teaching.md").read_text(encoding="utf-8")
+
+
+def rows(markdown, heading):
+    """The cells of the table below a heading, row by row, without its head."""
+    section = re.split(r"(?m)^## ", markdown.split(f"\n## {heading}\n")[1])[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def minutes(cell):
+    """The sum of all "(20 min)" of a cell."""
+    return sum(int(number) for number in re.findall(r"\((\d+) min\)", cell))
+
+
+def missing_sections(markdown, course):
+    """Of a plan: "05, sections 1–4" that a notebook does not have."""
+    named = re.findall(r"\b(\d\d), sections? (\d+)(?:–(\d+))?", markdown)
+    wanted = [(n, k) for n, first, last in named for k in range(int(first), int(last or first) + 1)]
+    return [f"{n}, section {k}" for n, k in wanted if k not in course.get(n, {})]
+
+
+def test_plans_name_sections_that_exist_and_their_minutes_add_up(course):
+    page = teaching()
+    assert missing_sections(page, course) == [] != missing_sections("05, sections 11–14", course)
+    *day, total = rows(page, "One day")
+    assert sum(int(row[0]) for row in day) == int(total[0]) == 360
+    assert [minutes(row[1] + row[2]) for row in rows(page, "One week")] == [165] * 5
+    weeks = rows(page, "Thirteen weeks")
+    assert [row[0] for row in weeks] == [str(week) for week in range(1, 14)]
+    assert [(minutes(row[1]), minutes(row[2])) for row in weeks] == [(110, 110)] * 13
+
+
+def test_minutes_are_those_of_readme_boxes_and_assignments():
+    readme = (REPO / "README.md").read_text(encoding="utf-8")
+    computing = dict(re.findall(r"(?m)^\| \[(\d\d) .*\| ([\d½]+) min \|$", readme))
+    page = (REPO / "exercises" / "README.md").read_text(encoding="utf-8")
+    assignments = dict(re.findall(r"(?m)^\| \[(\d\d) .*\| (\d+) \|$", page))
+    assert len(computing) > 20 and len(assignments) >= 10
+    for first, stated, total, _, assignment in rows(teaching(), "Minutes and prerequisites"):
+        number = first[1:3]
+        box = nbformat.read(NOTEBOOKS[number], as_version=4).cells[0].source
+        reading = re.search(r"(\d+) minutes\s+with\s+reading", box)[1]
+        assert stated == computing.get(number, stated), number
+        assert total.removeprefix("2 × ") == reading, number
+        assert assignment == assignments.get(number, "–"), number
+
+
+def test_each_notebook_has_misconceptions_with_a_section_and_two_polls():
+    chapters = teaching().split("\n## Misconceptions and polls\n")[1].split("\n## ")[0].split("\n### ")[1:]
+    assert [chapter[:2] for chapter in chapters] == [
+        row[0][1:3] for row in rows(teaching(), "Minutes and prerequisites")
+    ]
+    for chapter in chapters:
+        believed = re.findall(r'(?m)^- \*"', chapter)
+        assert 2 <= len(believed) <= 4 and len(cited(chapter)) == len(believed), chapter[:20]
+        assert {n for n, *_ in cited(chapter)} == {chapter[:2]}
+        polls = re.split(r"(?m)^\*\*Poll \d\.\*\*", chapter)[1:]
+        assert len(polls) == 2
+        for poll in polls:
+            question, answer = poll.strip().split("\n\n")[:2]
+            options = re.findall(r"\(([a-d])\)", question)
+            assert options == list("abcd"[: len(options)]) and len(options) >= 3
+            right = re.match(r"\*\*\(([a-d])\)\*\*", answer)[1]
+            others = set(re.findall(r"\(([a-d])\)", answer)) - {right}
+            assert others == set(options) - {right}, f"each wrong answer of {poll[:60]!r} tells something"
 
 
 def test_the_checks_find_planted_faults(course):
