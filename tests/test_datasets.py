@@ -633,16 +633,18 @@ def test_limits_are_upper_bounds(train, heldout):
 def test_the_command(place, capsys, monkeypatch):
     assert command.main() == 0
     out, err = capsys.readouterr()
-    assert out.count("\n") == 1 and "MINIJEPA_OFFLINE" in out and "ShapeWorld" in out and err == ""
+    photographs, recordings = out.splitlines()
+    assert "MINIJEPA_OFFLINE" in photographs and "ShapeWorld" in photographs and err == ""
+    assert "MINIJEPA_OFFLINE" in recordings and "synthetic words" in recordings
     write_binary(place, records())
     assert command.main() == 0
     out = capsys.readouterr().out
-    assert out == f"CIFAR-10 is ready in {place / BINARY}: 24 training, 6 held-out and 6 test images.\n"
+    assert out.startswith(f"CIFAR-10 is ready in {place / BINARY}: 24 training, 6 held-out and 6 test images.\n")
     damage_short(place / BINARY / "test_batch.bin")
     cifar.read.cache_clear()
     assert command.main() == 1
     out, err = capsys.readouterr()
-    assert out == "" and "test_batch.bin" in err
+    assert "CIFAR-10" not in out and "test_batch.bin" in err
 
 
 def test_importing_is_cheap():

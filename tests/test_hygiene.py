@@ -128,11 +128,14 @@ def pictures_without_words(notebook):
             kinds = [kind for kind in data if kind.startswith("image/")]
             found += [f"cell {number}: {kind}, which JupyterLab shows without words; use plots.show" for kind in kinds]
             images = re.findall(r"<img\b[^>]*>", data.get("text/html", ""))
+            players = re.findall(r"<audio\b[^>]*>", data.get("text/html", ""))
+            if any(not re.search(r'\baria-label="\s*[^"\s]', player) for player in players):
+                found.append(f"cell {number}: a player without a name; use plots.listen")
             for image in images:
                 if not re.search(r'\balt="\s*[^"\s]', image):
                     found.append(f"cell {number}: an <img> without alternative text")
             sentence = data.get("text/plain", "").strip()
-            if (kinds or images) and (not sentence or sentence.startswith(("<Figure size", "<IPython"))):
+            if (kinds or images or players) and (not sentence or sentence.startswith(("<Figure size", "<IPython"))):
                 found.append(f"cell {number}: text/plain is {sentence!r}, expected a sentence")
     return found
 
@@ -211,13 +214,15 @@ def assignment_form(notebook):
 
 
 def not_from_photographs(notebook):
-    """Of a notebook that asks for `course_data`: a committed run that did not have CIFAR-10."""
+    """Of a notebook that asks for `course_data`, `course_sound` or `course_record`: a committed run that had
+    neither the photographs nor the recordings."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     printed = "\n".join(output.get("text", "") for cell in cells for output in cell.outputs)
-    lines = re.findall(r"(?m)^data in use: .*$", printed)
-    found = [f"not a run on CIFAR-10: {line[:60]!r}" for line in lines if "CIFAR-10," not in line.split("images")[0]]
-    asks = any(re.search(r"\bcourse_data\(", cell.source) for cell in cells)
-    return found + (["course_data is called, and no line says which data were in use"] if asks and not lines else [])
+    lines = re.findall(r"(?m)^data in use: (.*)$", printed)
+    real = ("CIFAR-10,", "Free Spoken Digit Dataset,", "a heart record from aeon")
+    found = [f"not a run on real data: {line[:60]!r}" for line in lines if not line.startswith(real)]
+    asks = any(re.search(r"\bcourse_(data|sound|record)\(", cell.source) for cell in cells)
+    return found + (["no line says which data were in use"] if asks and not lines else [])
 
 
 def findings_in(notebook):
@@ -302,6 +307,8 @@ def test_only_measured_numbers_the_data_line_and_pixels_may_differ_between_two_r
         described(data, alt)["text/html"] for data, alt in ((b"abc", "A map"), (b"de", "A map"), (b"abc", "A plot"))
     )
     assert compared(here) == compared(there) != compared(other)
+    played = [f'<audio aria-label="{name}" src="data:audio/wav;base64,{data}">' for name, data in ("ab", "ac", "db")]
+    assert compared(played[0]) == compared(played[1]) != compared(played[2])
 
 
 # --- the guards themselves --------------------------------------------------------------------------------
@@ -332,6 +339,19 @@ FAULTS = {
         nb.cells[1]
         .outputs[0]
         .update(text="data in use: ShapeWorld (procedural), 9 training images, because CIFAR-10 is not on disk\n")
+    ),
+    "machine voices in place of recordings": lambda nb: (
+        nb.cells[1]
+        .outputs[0]
+        .update(text="data in use: synthetic words, because the Free Spoken Digit Dataset, ... is not on disk\n")
+    ),
+    "no word on the sounds": lambda nb: nb.cells[1].update(source="sounds = course_sound()"),
+    "a pulse in place of the record": lambda nb: (
+        nb.cells[1].outputs[0].update(text="data in use: a procedural pulse (7,501 values), because ... aeon\n")
+    ),
+    "a player without a name": lambda nb: nb.cells[2].outputs[0].data.update({"text/html": "<audio controls></audio>"}),
+    "a player without a sentence": lambda nb: (
+        nb.cells[2].outputs[0].update(data={"text/html": '<audio aria-label="five" controls></audio>'})
     ),
     "no word on the data": lambda nb: nb.cells[1].update(source="train, heldout = course_data()"),
     "never run": lambda nb: nb.cells[1].update(execution_count=None),

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 
+from minijepa.datasets.audio import synthetic_words
 from minijepa.datasets.cifar import cifar10
 from minijepa.datasets.folder import image_folder
 from minijepa.datasets.images import DataUnavailable
 from minijepa.datasets.shapes.shapeworld import shapeworld
+from minijepa.datasets.spoken_digits import spoken_digits
 
 
 def course_data(train=10_000, heldout=5_000):
@@ -36,6 +38,27 @@ def course_data(train=10_000, heldout=5_000):
             f"data in use: ShapeWorld (procedural), {train:,} training and {heldout:,} held-out images, "
             "because CIFAR-10 is neither on disk nor downloadable: to use it, run `python -m "
             "minijepa.datasets` where there is a network, or set MINIJEPA_DATA to the folder of a copy"
+        )
+    return data
+
+
+def course_sound():
+    """The course's sounds: the Free Spoken Digit Dataset where it is available, else as many synthetic words.
+
+    Prints one line, "data in use: ...", as `course_data` does. Both are 3,000 words of ten, by 6 speakers, so the
+    chance level is 0.100 for words and 0.167 for speakers.
+    Returns SignalData, values float32 [3000, 1, 8192] that begin at sample 0, with factors speaker, length and start.
+    Raises DataCorrupt if the recordings are there but damaged.
+    """
+    try:
+        data = spoken_digits()
+        print("data in use: Free Spoken Digit Dataset, 3,000 recordings (Z. Jackson and contributors, CC BY-SA 4.0)")
+    except DataUnavailable:
+        data = synthetic_words(3_000)
+        print(
+            "data in use: synthetic words (procedural), 3,000 sounds, because the Free Spoken Digit Dataset is neither "
+            "on disk nor downloadable: to use it, run `python -m minijepa.datasets` where there is a network, or set "
+            "MINIJEPA_DATA to the folder of a copy"
         )
     return data
 

@@ -3,10 +3,17 @@
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
 that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two others need more than images: SALT
-a trained target encoder, CLIP captions.
+a trained target encoder, CLIP captions. M3-JEPA learns between frozen vectors, which `named` makes.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
+a trained target encoder, CLIP captions, T-JEPA trips.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
+a trained target encoder, CLIP captions, A-JEPA sounds.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Four others need more than images: SALT
+a trained target encoder, CLIP captions, VL-JEPA and the token VLM questions and answers.
 """
 
 from minijepa.family import (
+    a_jepa,
     autoencoder,
     beit,
     bootleg,
@@ -17,14 +24,20 @@ from minijepa.family import (
     data2vec2,
     dmt_jepa,
     lejepa,
+    m3_jepa,
     mae,
     moco,
+    named,
     salt,
     simclr,
+    t_jepa,
+    ts_jepa,
     vae,
     vicreg,
     vjepa,
     vjepa21,
+    vl_jepa,
+    vlm,
 )
 from minijepa.family.autoencoder import Autoencoder, Frames
 from minijepa.family.beit import BEiT
@@ -34,12 +47,16 @@ from minijepa.family.clip import CLIP, clip_loss
 from minijepa.family.data2vec import Data2Vec
 from minijepa.family.dmt_jepa import DMTJEPA, neighbourhood
 from minijepa.family.lejepa import lejepa_loss
+from minijepa.family.m3_jepa import M3JEPA
 from minijepa.family.mae import PixelTeacher
 from minijepa.family.moco import MoCo, moco_loss
 from minijepa.family.simclr import info_nce
+from minijepa.family.t_jepa import AdjFuse, CellEmbed, cell_vectors, completed
 from minijepa.family.two_views import TwoViews, colours, two_views
 from minijepa.family.vae import VAE
 from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
+from minijepa.family.vl_jepa import VLJEPA, QuestionPredictor, at_intervals, cosine_loss, held, spread, when_moved
+from minijepa.family.vlm import VLM
 from minijepa.training import recipe
 
 METHODS = {
@@ -78,11 +95,17 @@ __all__ = [
     "cjepa",
     "CJEPA",
     "cjepa_regulariser",
+    "a_jepa",
     "vjepa",
     "vjepa21",
     "DenseJEPA",
     "distance_weights",
     "warmed_up",
+    "t_jepa",
+    "CellEmbed",
+    "AdjFuse",
+    "cell_vectors",
+    "completed",
     "mae",
     "PixelTeacher",
     "beit",
@@ -96,6 +119,7 @@ __all__ = [
     "two_views",
     "colours",
     "simclr",
+    "ts_jepa",
     "info_nce",
     "moco",
     "MoCo",
@@ -109,4 +133,17 @@ __all__ = [
     "clip",
     "CLIP",
     "clip_loss",
+    "m3_jepa",
+    "M3JEPA",
+    "named",
+    "vl_jepa",
+    "VLJEPA",
+    "QuestionPredictor",
+    "cosine_loss",
+    "spread",
+    "when_moved",
+    "at_intervals",
+    "held",
+    "vlm",
+    "VLM",
 ]

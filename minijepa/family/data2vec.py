@@ -8,6 +8,9 @@ Source: data2vec (arXiv:2202.03555, section 3).
 
     model = data2vec.model(ViT.nano(img_size=32, patch_size=4))
     fit(model, course_data()[0], data2vec.masks, steps=1000, **data2vec.TRAINING)
+
+The paper's point is that one objective serves speech, images and text: here any encoder of `minijepa.vit` does, with
+`masks_for(encoder.grid)` and, where there are no images to crop, augment=None.
 """
 
 import torch
@@ -42,7 +45,7 @@ class Data2Vec(nn.Module):
         self.distance = distance
 
     def forward(self, x, masks):
-        """x: images [B, C, H, W]; masks: Masks; its targets [B, M, K_t] are hidden, all else is seen.
+        """x: images [B, C, H, W] or what else the encoder takes; masks: Masks; its targets [B, M, K_t] are hidden.
 
         Returns JEPAOutput; context holds all N tokens of the last layer, [B, N, D].
         """
@@ -79,8 +82,20 @@ def model(encoder):
     return Data2Vec(encoder, top=len(encoder.blocks))
 
 
-def masks(batch, generator=None):
-    """One block of 40-60 % of the image hidden; all the rest of it is seen."""
-    return block_masks(
-        batch, recipe.GRID, n_targets=1, target_scale=(0.4, 0.6), context_scale=(1.0, 1.0), generator=generator
-    )
+def masks_for(grid):
+    """A sampler for any grid of tokens: one block of 40-60 % hidden, all the rest seen.
+
+    grid: an encoder's, (rows, columns) for images and spectrograms, (N,) for series and words, where the block is a
+    span. Returns a function (batch, generator) -> Masks.
+    """
+    rows_columns = grid if len(grid) > 1 else (1, *grid)
+
+    def masks(batch, generator=None):
+        return block_masks(
+            batch, rows_columns, n_targets=1, target_scale=(0.4, 0.6), context_scale=(1.0, 1.0), generator=generator
+        )
+
+    return masks
+
+
+masks = masks_for(recipe.GRID)  # of images of 32x32 pixels in patches of 4x4

@@ -1,4 +1,4 @@
-"""What is hidden and what is seen: `blocks` on images, `tubes` in clips, `spans` in series, and samplers as published.
+"""What is hidden and what is seen: `blocks` on images, `tubes` in clips, `spans` in series, times and bands of sounds.
 
 Every sampler takes (batch, grid, ..., generator) and returns `Masks`, the token indices of a whole batch. `Curriculum`
 goes over from one sampler to another during a run.
@@ -21,6 +21,7 @@ from minijepa.masking.published import (
 )
 from minijepa.masking.sampling import Masks, MaskSets, random_masks, random_subset
 from minijepa.masking.spans import span_masks
+from minijepa.masking.time_frequency import time_frequency_masks
 from minijepa.masking.tubes import LONG_RANGE, SHORT_RANGE, causal_masks, random_tubelets, random_tubes, tube_masks
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "random_tubelets",
     "causal_masks",
     "span_masks",
+    "time_frequency_masks",
     "Curriculum",
     "published_block_masks",
     "published_block_size",

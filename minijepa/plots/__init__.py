@@ -4,8 +4,16 @@
 what a patch sees, `attention` who may see whom, `diagrams` a step with its shapes, `collapse` tables of alarms,
 `probes` what probes read, `factors` which factors survive, `generation` what a model draws, `similarity` which patches
 are alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their
-masks, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages between processes;
+masks, `planning` and `hierarchy` plans in a room, `senses` what one
+modality finds of another, `scale` costs and `all_reduce` the messages between processes;
+masks, `planning` and `hierarchy` plans in a room, `paths` trips through a city,
+`scale` costs and `all_reduce` the messages between processes;
 `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+masks, `sounds` what is heard, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages
+between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
+masks, `planning` and `hierarchy` plans in a room, `language` questions and what is said
+of them, `scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are
+too long for a notebook, `widgets` holds the explorers.
 """
 
 from minijepa.plots import recorded
@@ -47,8 +55,15 @@ from minijepa.plots.film import film, heat
 from minijepa.plots.generation import from_patches, picture_rows
 from minijepa.plots.grid_rooms import grid_maps, seed_bars
 from minijepa.plots.hierarchy import condition_bars, waypoint_maps
+from minijepa.plots.language import (
+    question_gallery,
+    score_ranges,
+    sentence_distances,
+    stream_timeline,
+)
 from minijepa.plots.masks import heat_table, mask_maps
 from minijepa.plots.panels import curve_panels
+from minijepa.plots.paths import city_map, rank_curves
 from minijepa.plots.planning import (
     action_energies,
     agent_diagram,
@@ -63,7 +78,10 @@ from minijepa.plots.planning import (
 from minijepa.plots.probes import draw_boxes, map_rows, paired_scores
 from minijepa.plots.regularisers import phase_diagram, ring_codes
 from minijepa.plots.scale import against_processes, kept_by_two, roofline, stacked_fractions, time_and_operations
+from minijepa.plots.senses import condition_dots, direction_grids, recall_grids, routing_maps, sense_columns
+from minijepa.plots.series import series_panels
 from minijepa.plots.similarity import seed_points, self_similarity
+from minijepa.plots.sounds import listen, source_and_filter, spectrograms
 from minijepa.plots.tokens import number_table, patch_maps
 from minijepa.plots.tubes import frame_tubelet, keep_tubelets, over_pixels, tube_gallery
 from minijepa.plots.worlds import fork_landscapes
@@ -110,6 +128,9 @@ __all__ = [
     "heat",
     "tube_gallery",
     "keep_tubelets",
+    "spectrograms",
+    "source_and_filter",
+    "listen",
     "frame_tubelet",
     "over_pixels",
     "time_and_operations",
@@ -135,6 +156,8 @@ __all__ = [
     "ring_codes",
     "from_patches",
     "picture_rows",
+    "city_map",
+    "rank_curves",
     "agent_diagram",
     "as_picture",
     "room_strips",
@@ -149,4 +172,14 @@ __all__ = [
     "condition_bars",
     "grid_maps",
     "seed_bars",
+    "sense_columns",
+    "recall_grids",
+    "condition_dots",
+    "routing_maps",
+    "direction_grids",
+    "series_panels",
+    "question_gallery",
+    "score_ranges",
+    "sentence_distances",
+    "stream_timeline",
 ]

@@ -8,6 +8,7 @@ probes. A score means nothing alone, because an expressive probe can solve the t
 scores of raw patches and of the same encoder before training.
 """
 
+from minijepa.probes.answers import embedded_answers, written_answers
 from minijepa.probes.attentive import AttentiveProbe, attentive_probe, fit_attentive
 from minijepa.probes.dense import Reading, depth_probe, mean_iou, segmentation_probe
 from minijepa.probes.detection import Detections, average_precision, detection_probe
@@ -15,6 +16,9 @@ from minijepa.probes.features import TokenFeatures, features, raw_patches, raw_p
 from minijepa.probes.few_labels import label_order, low_shot
 from minijepa.probes.finetune import fine_tune
 from minijepa.probes.linear import KNNDuring, knn_probe, linear_probe, paired_error, ridge_probe
+from minijepa.probes.over_time import cells, over_time
+from minijepa.probes.path_distances import dtw, euclid, frechet, hausdorff
+from minijepa.probes.retrieval import nearest, overlap, ranks, recall_at_1
 
 __all__ = [
     "features",
@@ -40,4 +44,16 @@ __all__ = [
     "low_shot",
     "label_order",
     "fine_tune",
+    "recall_at_1",
+    "euclid",
+    "dtw",
+    "frechet",
+    "hausdorff",
+    "ranks",
+    "nearest",
+    "overlap",
+    "over_time",
+    "cells",
+    "embedded_answers",
+    "written_answers",
 ]
