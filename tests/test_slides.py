@@ -150,6 +150,11 @@ def test_a_code_cell_shows_pictures_and_their_sentence_or_what_it_printed_and_ne
     assert kinds(code(kind="skip")) == [] and kinds(code()) == []
 
 
+def test_the_number_of_a_section_begins_no_list():
+    html = build.page(notebook(text("## 1. A *word*\n\nwords", "slide")), "T")
+    assert "<h2>1. A <em>word</em></h2>" in html and "<ol" not in html
+
+
 def test_unmarked_cells_give_the_heading_and_no_slide():
     assert kinds(text("## 1. One\n\n**Predict.** What?"), text("**What happened.** That.", "subslide")) == [
         ("text", "1. One")

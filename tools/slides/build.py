@@ -169,7 +169,8 @@ def page(notebook, name):
     for number, (kind, heading, html) in enumerate(slides, start=1):
         level = "h1" if kind == "title" else "h2"
         foot = f"<footer><span>minijepa · {escape(title)}</span><span>{number} / {len(slides)}</span></footer>"
-        heading = re.sub(r"</?p>", "", to_html(heading)).strip()
+        heading = to_html(re.sub(r"^(\d+)\.", r"\1\\.", heading))  # "1." begins no list here
+        heading = re.sub(r"</?p>", "", heading).strip()
         parts.append(
             f'<section class="{kind}">\n<{level}>{heading}</{level}>\n<div>\n{html}\n</div>\n{foot}\n</section>'
         )
