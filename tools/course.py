@@ -10,6 +10,7 @@
     python tools/course.py bench           time training steps and their parts, several processes, clips
     python tools/course.py bench-gpu       make the two measurements that need a GPU
     python tools/course.py results         draw the recorded results into docs/results
+    python tools/course.py slides          write slides of the notebooks into slides/
 
 Each command begins with setup, which takes no time if everything is installed; `test` also installs the packages that
 only its tests compare with. If a set-up was interrupted, moved or damaged, run the command again to repair it. Setup
@@ -367,7 +368,7 @@ def main():
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     commands = ["setup", "lab", "test", "test-browser", "lint", "notebooks", "exercises", "bench", "bench-gpu",
-                "results"]  # fmt: skip
+                "results", "slides"]  # fmt: skip
     parser.add_argument("command", choices=commands)
     arguments, extra = parser.parse_known_args()
     command = arguments.command
@@ -380,7 +381,7 @@ def main():
         setup()
         return 0
     scripts = {"notebooks": "build_notebooks", "exercises": "make_exercises", "bench": "bench/run"}
-    scripts.update({"bench-gpu": "bench/gpu", "results": "record/results"})
+    scripts.update({"bench-gpu": "bench/gpu", "results": "record/results", "slides": "slides/build"})
     if command in scripts:
         return call([setup(), str(REPO / "tools" / f"{scripts[command]}.py")] + extra)
     if command == "test-browser":
