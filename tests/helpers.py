@@ -1,11 +1,14 @@
 """What several test files need: a seeded generator, the programs of tools/, and modules with a planted bug."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import torch
+from filelock import FileLock  # installed with torch
 
 REPO = Path(__file__).parents[1]
 
@@ -38,3 +41,20 @@ def planted(module, old, new):
     sys.modules[copy.__name__] = copy  # dataclasses look their module up
     exec(compile(source.replace(old, new), module.__file__, "exec"), copy.__dict__)
     return copy
+
+
+def built_book(tmp_path_factory):
+    """The folder of the book, built once in a run of pytest, whichever of its workers asks first.
+
+    html/ holds the site; log.txt what the build printed, and exit.txt its exit code: a warning is an error.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "book"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "exit.txt").exists():
+            command = [sys.executable, str(REPO / "tools" / "build_book.py"), "--strict", "--out", str(folder)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPO)
+            folder.mkdir(exist_ok=True)
+            (folder / "log.txt").write_text(done.stdout, encoding="utf-8")
+            (folder / "exit.txt").write_text(str(done.returncode), encoding="utf-8")
+    return folder

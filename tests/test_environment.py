@@ -74,7 +74,8 @@ def skips(path):
 
 
 def test_a_skip_for_a_missing_package_says_how_to_install_it(project):
-    optional = requirements(project["optional-dependencies"]["oracles"])
+    extras = project["optional-dependencies"].values()
+    optional = [name.replace("-", "_") for extra in extras for name in requirements(extra)]  # as they are imported
     seen = {(name, reason) for path in (REPO / "tests").glob("*.py") for name, reasons in skips(path).items()
             for reason in reasons if name in optional}  # fmt: skip
     assert {name for name, _ in seen} == set(optional)

@@ -40,10 +40,10 @@ def log(course, monkeypatch):
         (course.VENV / "site").mkdir(parents=True)
         done.append("create")
 
-    def install(python, uv, oracles=False):
+    def install(python, uv, extras=()):
         for name in ("torch", "torch-2.9.0.dist-info", "jupyterlab"):
             (course.VENV / "site" / name).mkdir(exist_ok=True)
-        done.append("install with oracles" if oracles else "install")
+        done.append(" ".join(["install", *sorted(extras)]))
         return True
 
     monkeypatch.setattr(course, "create", create)
@@ -66,7 +66,7 @@ def test_a_complete_set_up_is_left_alone(course, log):
 def test_an_interrupted_or_failed_set_up_goes_on(course, log, monkeypatch, end):
     install = course.install
 
-    def stops(python, uv, oracles):
+    def stops(python, uv, extras):
         if end is KeyboardInterrupt:
             raise KeyboardInterrupt
         return False
@@ -85,7 +85,7 @@ def test_an_interrupted_repair_is_not_taken_for_complete(course, log, monkeypatc
     course.setup()
     (course.VENV / "site" / "torch").rmdir()
 
-    def stops_half_way(python, uv, oracles):
+    def stops_half_way(python, uv, extras):
         (course.VENV / "site" / "torch").mkdir()
         raise KeyboardInterrupt
 
@@ -174,19 +174,19 @@ def test_an_unreadable_stamp_is_no_stamp(course, log, content):
 def test_the_tests_bring_what_they_compare_with_and_the_lab_does_not(course, log):
     course.setup()
     assert log == ["create", "look", "install"]
-    course.setup(oracles=True)
-    assert log[3:] == ["look", "install with oracles"]
-    course.setup(oracles=True)
+    course.setup(extras=["oracles"])
+    assert log[3:] == ["look", "install oracles"]
+    course.setup(extras=["oracles"])
     course.setup()
     assert log[5:] == []
 
 
 def test_what_tests_compare_with_comes_back_after_a_change(course, log):
-    course.setup(oracles=True)
+    course.setup(extras=["oracles"])
     (course.REPO / "pyproject.toml").write_text("[project]\ndependencies = ['new']\n")
     course.setup()
-    course.setup(oracles=True)
-    assert log == ["create", "look", "install with oracles"] * 1 + ["look", "install with oracles"]
+    course.setup(extras=["oracles"])
+    assert log == ["create", "look", "install oracles"] * 1 + ["look", "install oracles"]
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -195,26 +195,46 @@ def test_without_what_tests_compare_with_the_course_is_complete_all_the_same(cou
     whole = course.install
     if before:
         course.setup()
-    monkeypatch.setattr(course, "install", lambda python, uv, oracles=False: not oracles and whole(python, uv))
+    monkeypatch.setattr(course, "install", lambda python, uv, extras=(): not extras and whole(python, uv))
     del log[:]
-    course.setup(oracles=True)
+    course.setup(extras=["oracles"])
     assert log == (["look"] if before else ["create", "look", "install"])  # nothing that worked is installed again
     assert "will be skipped" in capsys.readouterr().out
     assert course.diagnose(PYTHON, course.read_stamp()) == (None, "")
-    action, _ = course.diagnose(PYTHON, course.read_stamp(), oracles=True)
+    action, _ = course.diagnose(PYTHON, course.read_stamp(), extras=["oracles"])
     assert action == "install"  # the next `make test` tries again
+
+
+def test_the_book_adds_its_packages_to_those_of_the_tests(course, log, monkeypatch):
+    course.setup(extras=["oracles"])
+    calls = []
+    monkeypatch.setattr(course, "call", lambda command, env=None: calls.append(command) or 0)
+    assert course.book(["--strict"]) == 0
+    assert log[3:] == ["look", "install book oracles"]
+    assert calls[-1][1:] == [str(course.REPO / "tools" / "build_book.py"), "--strict"]
+    course.setup()
+    course.setup(extras=["book", "oracles"])
+    assert log[5:] == []
+
+
+def test_without_its_packages_no_book_is_built(course, log, monkeypatch):
+    course.setup()
+    monkeypatch.setattr(course, "install", lambda python, uv, extras=(): not extras)
+    with pytest.raises(SystemExit, match="The book needs"):
+        course.book([])
+    assert course.diagnose(PYTHON, course.read_stamp()) == (None, "")  # the course is as complete as before
 
 
 def test_an_interrupted_addition_takes_nothing_from_a_complete_course(course, log, monkeypatch):
     """Ctrl-C in `make test`, then `make lab` without a network."""
     course.setup()
 
-    def interrupted(python, uv, oracles=False):
+    def interrupted(python, uv, extras=()):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(course, "install", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        course.setup(oracles=True)
+        course.setup(extras=["oracles"])
     assert course.diagnose(PYTHON, course.read_stamp()) == (None, "")
     assert course.setup() == course.venv_python()
 
@@ -275,9 +295,9 @@ def test_pip_is_used_without_uv(course, monkeypatch):
     calls = []
     monkeypatch.setattr(course, "call", lambda command, env=None: calls.append(command) or 1)
     assert not course.install("python", None)
-    assert not course.install("python", None, oracles=True)
+    assert not course.install("python", None, extras={"oracles", "book"})
     assert [command[:4] for command in calls] == [["python", "-m", "pip", "install"]] * 2
-    assert [command[-1] for command in calls] == [str(course.REPO), f"{course.REPO}[oracles]"]
+    assert [command[-1] for command in calls] == [str(course.REPO), f"{course.REPO}[book,oracles]"]
 
 
 def test_an_old_python_finds_a_newer_one_or_says_what_to_do(monkeypatch):
@@ -335,18 +355,20 @@ def test_no_browser_without_a_display():
 @pytest.mark.parametrize(("failing", "code"), [(None, 0), ("minijepa.datasets", 1), ("pytest", 1)])
 def test_all_tests_and_notebooks_run_also_if_the_data_are_damaged(course, monkeypatch, failing, code):
     calls = []
-    monkeypatch.setattr(course, "setup", lambda oracles=False: f"python, oracles {oracles}")
+    monkeypatch.setattr(course, "setup", lambda extras=(): f"python with {extras}")
     monkeypatch.setattr(course, "call", lambda command, env=None: calls.append(command) or int(failing in command))
     assert course.test() == code
     data, tests = calls
     assert "minijepa.datasets" in data
-    assert tests[0] == "python, oracles True" and {"tests", "notebooks", "solutions", "--nbval"} <= set(tests)
+    assert tests[0] == "python with ('oracles', 'book')" and {"tests", "notebooks", "solutions", "--nbval"} <= set(
+        tests
+    )
 
 
 @pytest.mark.parametrize(("own", "threads"), [(None, "1"), ("3", "3")])
 def test_each_worker_has_one_thread_unless_the_reader_chose(course, monkeypatch, own, threads):
     seen = []
-    monkeypatch.setattr(course, "setup", lambda oracles=False: "python")
+    monkeypatch.setattr(course, "setup", lambda extras=(): "python")
     monkeypatch.setattr(course, "call", lambda command, env=None: seen.append(env) or 0)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if own:
@@ -372,7 +394,7 @@ def test_ci_does_what_the_readme_says_and_nothing_more():
     assert [line for line in lines if line not in bookkeeping] == ["make lint || status=1", "make test || status=1"]
     for workflow in (REPO / ".github" / "workflows").glob("*.yml"):
         runs = re.findall(r"run: (.*)", workflow.read_text(encoding="utf-8"))
-        allowed = r"python (tools/course\.py (lint|test)|-m minijepa\.check|-m pytest -m unit)"
+        allowed = r"python (tools/course\.py (lint|test|book --strict)|-m minijepa\.check|-m pytest -m unit)"
         assert runs and all(re.fullmatch(allowed, run) for run in runs)
 
 

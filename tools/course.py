@@ -11,10 +11,11 @@
     python tools/course.py bench-gpu       make the two measurements that need a GPU
     python tools/course.py results         draw the recorded results into docs/results
     python tools/course.py slides          write slides of the notebooks into slides/
+    python tools/course.py book            build the book, a static site of notebooks and package, in book/_build/html
 
 Each command begins with setup, which takes no time if everything is installed; `test` also installs the packages that
-only its tests compare with. If a set-up was interrupted, moved or damaged, run the command again to repair it. Setup
-uses `uv` if it is installed, else `venv` and `pip`.
+only its tests compare with, and `book` those that build the book. If a set-up was interrupted, moved or damaged, run
+the command again to repair it. Setup uses `uv` if it is installed, else `venv` and `pip`.
 """
 
 # Only the standard library, and nothing newer than Python 3.6: an old interpreter must get far enough to find a
@@ -98,24 +99,24 @@ def read_stamp():
         return {}
 
 
-def write_stamp(version, site=None, oracles=False):
+def write_stamp(version, site=None, extras=()):
     """Write down that a set-up began, where, and with which Python; with `site`, that it is complete.
 
     site: the folder of installed packages.
-    oracles: the packages that only tests compare with are installed too.
+    extras: the names of the optional requirements in pyproject.toml that are installed too.
     """
-    stamp = {"repo": str(REPO), "python": version, "oracles": oracles}
+    stamp = {"repo": str(REPO), "python": version, "extras": sorted(extras)}
     if site is not None:
         stamp.update(fingerprint=fingerprint(), site=site, entries=entries(site))
     STAMP.write_text(json.dumps(stamp), encoding="utf-8")
 
 
-def diagnose(version, stamp, oracles=False):
+def diagnose(version, stamp, extras=()):
     """What .venv needs: (action, reason), the action "rebuild" or "install", or (None, "") if it is complete.
 
     version: of its interpreter, None if that does not run.
     stamp: what `read_stamp` returned.
-    oracles: the packages that only tests compare with are needed too.
+    extras: the names of the optional requirements that are needed too.
     """
     if not VENV.exists():
         return "rebuild", "first set-up"
@@ -135,25 +136,25 @@ def diagnose(version, stamp, oracles=False):
         return "rebuild", "its packages are gone"
     if gone:
         return "install", "these packages are missing: " + ", ".join(gone[:3])
-    if oracles and not stamp.get("oracles"):
-        return "install", "some tests need packages that the course itself does not need"
+    if set(extras) - set(stamp.get("extras", [])):
+        return "install", "this needs packages that the course itself does not need"
     return None, ""
 
 
 # --- installing -------------------------------------------------------------------------------------------
 
 
-def setup(oracles=False):
+def setup(extras=()):
     """Make .venv complete and return its interpreter; exit with a message if that is not possible.
 
-    oracles: also install the packages that only tests compare with; if that fails, say so and go on.
+    extras: names of optional requirements to install too; if that fails, say so and go on.
     """
     python = venv_python()
     version, stamp = version_of(python), read_stamp()
-    action, why = diagnose(version, stamp, oracles)
+    action, why = diagnose(version, stamp, extras)
     if action is None:
         return python
-    enough = diagnose(version, stamp)[0] is None  # for everything except some tests
+    enough = diagnose(version, stamp)[0] is None  # for everything except the extras
     uv = shutil.which("uv")
     if action == "install" and not uv and not works([python, "-m", "pip", "--version"]):
         action, why, enough = "rebuild", "it has no working pip", False
@@ -161,23 +162,24 @@ def setup(oracles=False):
     if action == "rebuild":
         create(find_python(), uv)
         version = version_of(python)
-    oracles = oracles or bool(stamp.get("oracles"))  # what was installed before is installed again
+    extras = set(extras) | set(stamp.get("extras", []))  # what was installed before is installed again
     if not enough:  # else an interruption must not spoil the complete course
         write_stamp(version)
     site = packages_folder(python)
     forget_broken(Path(site))
     if enough:
-        say("Installing the packages that only some tests need.")
+        say("Installing the packages that the course itself does not need.")
     else:
         say("Installing PyTorch, JupyterLab and the other requirements; the first time this takes minutes.")
-    if not install(python, uv, oracles):
-        if not oracles or not (enough or install(python, uv)):
+    if not install(python, uv, extras):
+        if not extras or not (enough or install(python, uv)):
             sys.exit(failure())
-        oracles = False
-        say("The course is complete. Some tests will be skipped: the packages that they need could not be installed.")
+        names = " and ".join(sorted(extras))
+        say(f"The course is complete. What needs the packages of {names} will be skipped: they could not be installed.")
+        extras = set(stamp.get("extras", [])) if enough else set()
     if call([python, "-c", "import torch, torchvision, jupyterlab"]):
         sys.exit(failure())
-    write_stamp(version, site, oracles)
+    write_stamp(version, site, extras)
     say(f"Set-up complete. To check it: {os.path.relpath(python)} -m minijepa.check")
     return python
 
@@ -229,9 +231,9 @@ def forget_broken(site):
             shutil.rmtree(str(info))
 
 
-def install(python, uv, oracles=False):
-    """Install the course, editable, with its requirements (oracles: and that extra). Returns whether this worked."""
-    package = str(REPO) + ("[oracles]" if oracles else "")
+def install(python, uv, extras=()):
+    """Install the course, editable, with its requirements and those of the extras. Returns whether this worked."""
+    package = str(REPO) + ("[" + ",".join(sorted(extras)) + "]" if extras else "")
     if not uv:
         pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
         return call(pip + ["-e", package]) == 0
@@ -328,12 +330,20 @@ def test():
     Each worker has one thread, since more threads than cores wait for each other. A number of threads that you have
     set is kept. conftest.py decides which files come first.
     """
-    python = setup(oracles=True)
+    python = setup(extras=("oracles", "book"))
     data = call([python, "-m", "minijepa.datasets"])  # downloads CIFAR-10 if possible; fails if it is damaged
     pytest = [python, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
     pytest += ["--durations=10", "-rs", "--nbval", "tests", "notebooks", "solutions"]
     one_thread = dict({"OMP_NUM_THREADS": "1"}, **os.environ)
     return int(any([data, call(pytest, env=one_thread)]))
+
+
+def book(extra):
+    """Build the book. extra: arguments for tools/build_book.py."""
+    python = setup(extras=("book",))
+    if "book" not in read_stamp().get("extras", []):
+        sys.exit("The book needs the packages that could not be installed. Run the same command again to continue.")
+    return call([python, str(REPO / "tools" / "build_book.py")] + extra)
 
 
 def lint():
@@ -368,7 +378,7 @@ def main():
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     commands = ["setup", "lab", "test", "test-browser", "lint", "notebooks", "exercises", "bench", "bench-gpu",
-                "results", "slides"]  # fmt: skip
+                "results", "slides", "book"]  # fmt: skip
     parser.add_argument("command", choices=commands)
     arguments, extra = parser.parse_known_args()
     command = arguments.command
@@ -386,7 +396,9 @@ def main():
         return call([setup(), str(REPO / "tools" / f"{scripts[command]}.py")] + extra)
     if command == "test-browser":
         return call([setup(), "-m", "pytest", "tests/browser", "-rs"] + extra)
-    return lab(extra) if command == "lab" else test() if command == "test" else lint()
+    if command in ("lab", "book"):
+        return lab(extra) if command == "lab" else book(extra)
+    return test() if command == "test" else lint()
 
 
 if __name__ == "__main__":

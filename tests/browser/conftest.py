@@ -28,9 +28,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-def tool(name):
-    """A module of tools/, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, REPO / "tools" / f"{name}.py")
+def tool(name, folder="tools"):
+    """A module of tools/, or of another folder that is no package."""
+    spec = importlib.util.spec_from_file_location(name, REPO / folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -59,6 +59,14 @@ def browser():
             pytest.skip("no Chromium can be started: playwright install chromium")
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def book(browser, tmp_path_factory):
+    """The folder of the built book. Depends on the browser: without one nothing is built."""
+    for name in ("sphinx", "myst_nb", "furo", "latex2mathml", "ziamath"):
+        pytest.importorskip(name, reason="it builds the book: pip install -e '.[book]'")
+    return tool("helpers", "tests").built_book(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

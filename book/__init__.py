@@ -1,0 +1,1 @@
+"""The course as a static site: what `make book` writes, and how Sphinx shows it."""
