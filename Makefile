@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3 2>/dev/null || command -v python 2>/dev/nul
 COURSE = $(PYTHON) tools/course.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-browser notebooks exercises bench bench-gpu results book lint clean
+.PHONY: help setup lab test test-browser notebooks exercises bench bench-gpu results slides book lint clean
 
 help:
 	@echo "make lab             open the course in JupyterLab (the first time it installs everything into .venv)"
@@ -18,10 +18,11 @@ help:
 	@echo "make bench           time training steps and their parts, several processes, clips"
 	@echo "make bench-gpu       make the two measurements that need a GPU"
 	@echo "make results         draw the recorded results into docs/results"
+	@echo "make slides          write slides of the notebooks into slides/"
 	@echo "make book            build the book, a static site of notebooks and package, in book/_build/html"
 	@echo "make clean           delete caches (not .venv, data/ or runs/)"
 
-setup lab test test-browser lint notebooks exercises bench bench-gpu results book:
+setup lab test test-browser lint notebooks exercises bench bench-gpu results slides book:
 	@$(COURSE) $@ $(ARGS)
 
 clean:

@@ -57,6 +57,36 @@ def broken_links(markdown, folder):
     return [target for target in targets if not (folder / target.replace("%20", " ")).exists()]
 
 
+def slug(heading):
+    """The anchor that GitHub (and MyST) gives to a heading."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()  # of a link, its words
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def anchors(markdown):
+    """The anchors of a page: its headings, and what has an id."""
+    text = re.sub(r"(?s)```.*?```", "", markdown)
+    return {slug(each) for each in re.findall(r"(?m)^#{1,6} (.+)$", text)} | set(
+        re.findall(r"""id=["']([^"']+)""", text)
+    )
+
+
+def lost_anchors(markdown, folder, whole=True):
+    """Links of a page in `folder` to an anchor of a Markdown page that is not there.
+
+    whole: the text is a whole page, so that its links to itself can be checked as well (a cell of a notebook is not).
+    """
+    text = re.sub(r"(?s)```.*?```|`[^`\n]*`", "", markdown)
+    found = []
+    for target in (a or b for a, b in LINK.findall(text)):
+        page, _, anchor = target.partition("#")
+        if anchor and not page and whole and anchor not in anchors(markdown):
+            found.append(target)
+        elif anchor and page.endswith(".md") and not ELSEWHERE.match(target) and (folder / page).exists():
+            found += [target] if anchor not in anchors((folder / page).read_text(encoding="utf-8")) else []
+    return found
+
+
 def running_text(notebook):
     """The markdown of a notebook without quizzes (`<details>`), the table of claims, and the list of papers."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -227,8 +257,11 @@ def test_no_registry_hosts_and_no_machine_paths():
 
 
 def test_links_between_pages_lead_somewhere():
-    pages = [path for path in repository_files() if path.suffix == ".md"]
-    found = {str(path): broken_links(path.read_text(encoding="utf-8"), path.parent) for path in pages}
+    pages = {path: path.read_text(encoding="utf-8") for path in repository_files() if path.suffix == ".md"}
+    found = {}
+    for path, text in pages.items():
+        folder = REPO if path == REPO / "book" / "index.md" else path.parent  # the first page of the built book
+        found[str(path)] = broken_links(text, folder) + lost_anchors(text, folder)
     assert {path: links for path, links in found.items() if links} == {}
 
 
@@ -238,7 +271,8 @@ def test_links_between_pages_lead_somewhere():
 def links_of(notebook, folder):
     """Links of a notebook in `folder` that lead nowhere."""
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    return [f"link to {target}" for text in texts for target in broken_links(text, folder)]
+    lost = [f"no anchor {target}" for text in texts for target in lost_anchors(text, folder, whole=False)]
+    return lost + [f"link to {target}" for text in texts for target in broken_links(text, folder)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: path.name)
@@ -416,3 +450,17 @@ def test_the_guards_find_broken_links(tmp_path):
     assert broken_links(text % "there.md", tmp_path) == []
     assert broken_links(text % "gone.png", tmp_path) == ["gone.png"]
     assert broken_links('<img src="gone.svg" alt="">', tmp_path) == ["gone.svg"]
+
+
+def test_the_guards_find_lost_anchors(tmp_path):
+    (tmp_path / "terms.md").write_text(
+        "# Terms\n\n### McNemar's *test*, 2\n\n<a id='own'></a>\n```\n# no heading\n```\n"
+    )
+    there = "[a](terms.md#mcnemars-test-2) [b](terms.md#own) [c](terms.md) [d](other.md#x) `[e](terms.md#gone)`"
+    assert lost_anchors(there, tmp_path) == []
+    assert lost_anchors("[a](terms.md#no-heading) [b](terms.md#Own)", tmp_path) == [
+        "terms.md#no-heading",
+        "terms.md#Own",
+    ]
+    assert lost_anchors("# Here\n[a](#here) [b](#there)", tmp_path) == ["#there"]
+    assert lost_anchors("[b](#there)", tmp_path, whole=False) == []

@@ -10,6 +10,7 @@
     python tools/course.py bench           time training steps and their parts, several processes, clips
     python tools/course.py bench-gpu       make the two measurements that need a GPU
     python tools/course.py results         draw the recorded results into docs/results
+    python tools/course.py slides          write slides of the notebooks into slides/
     python tools/course.py book            build the book, a static site of notebooks and package, in book/_build/html
 
 Each command begins with setup, which takes no time if everything is installed; `test` also installs the packages that
@@ -377,7 +378,7 @@ def main():
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     commands = ["setup", "lab", "test", "test-browser", "lint", "notebooks", "exercises", "bench", "bench-gpu",
-                "results", "book"]  # fmt: skip
+                "results", "slides", "book"]  # fmt: skip
     parser.add_argument("command", choices=commands)
     arguments, extra = parser.parse_known_args()
     command = arguments.command
@@ -390,7 +391,7 @@ def main():
         setup()
         return 0
     scripts = {"notebooks": "build_notebooks", "exercises": "make_exercises", "bench": "bench/run"}
-    scripts.update({"bench-gpu": "bench/gpu", "results": "record/results"})
+    scripts.update({"bench-gpu": "bench/gpu", "results": "record/results", "slides": "slides/build"})
     if command in scripts:
         return call([setup(), str(REPO / "tools" / f"{scripts[command]}.py")] + extra)
     if command == "test-browser":

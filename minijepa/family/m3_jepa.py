@@ -12,8 +12,8 @@ tau = .03, directions in a cycle. Substituted: small frozen encoders without LoR
 of 64 hidden units of which 2 are taken (12 of 2,048, of which 4), and both losses on one prediction in the target's own
 space, where the code makes a second pass and a learned space for InfoNCE.
 
-    predictor = m3_jepa.Predictor(m3_jepa.Mixture(gates=6))
-    fit(M3JEPA(predictor), vectors, m3_jepa.Alternating(), steps=1500, **m3_jepa.TRAINING)  # vectors: see named
+    method = m3_jepa.model(m3_jepa.Mixture(gates=6))
+    fit(method, vectors, m3_jepa.masks, steps=600, **m3_jepa.TRAINING)  # vectors: [N, 3, 64], see named
 """
 
 from dataclasses import dataclass
@@ -56,6 +56,9 @@ class Alternating:
     def at(self, step):
         """The sampler of one step: a function (batch, generator) -> Masks; the generator has nothing to decide."""
         return lambda batch, generator=None: direction_masks(batch, self.directions[step % len(self.directions)])
+
+
+masks = Alternating()  # the released code's; `together` is the alternative
 
 
 def together(batch, generator=None):

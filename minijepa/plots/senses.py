@@ -103,15 +103,19 @@ def direction_grids(grids, directions, names):
     grids: dict title -> cosines [6, 6]. directions: (source, target) pairs. names: of the modalities; their initials
     are written.
     """
-    fig, axes = plt.subplots(1, len(grids), figsize=(2.6 * len(grids) + 1.0, 2.9), squeeze=False, layout="constrained")
+    rows = -(-len(grids) // 2)
+    fig, axes = plt.subplots(rows, 2, figsize=(7.4, 3.1 * rows), squeeze=False, layout="constrained")
     labels = [f"{names[s][0]}→{names[t][0]}" for s, t in directions]
-    for place, (ax, (title, values)) in enumerate(zip(axes[0], grids.items(), strict=True)):
+    for ax in axes.flat[len(grids) :]:
+        ax.axis("off")
+    for ax, (title, values) in zip(axes.flat, grids.items(), strict=False):
         values = torch.as_tensor(values).numpy()
         picture = ax.imshow(values, vmin=-1, vmax=1, cmap="PuOr")
         for (i, j), value in np.ndenumerate(values):
-            ax.text(j, i, f"{value:.1f}".replace("-0.0", "0.0"), ha="center", va="center", fontsize=7)
-        ax.set_xticks(range(len(labels)), labels, fontsize=7)
-        ax.set_yticks(range(len(labels)), labels if place == 0 else [], fontsize=7)
-        ax.set_title(title, fontsize=9)
-    fig.colorbar(picture, ax=axes[0].tolist(), label="cosine of the gradients", shrink=0.85)
+            number, colour = f"{value:.1f}".replace("-0.0", "0.0"), "white" if abs(value) > 0.6 else "black"
+            ax.text(j, i, number, ha="center", va="center", fontsize=8, color=colour)
+        ax.set_xticks(range(len(labels)), labels, fontsize=9)
+        ax.set_yticks(range(len(labels)), labels, fontsize=9)
+        ax.set_title(title, fontsize=10)
+    fig.colorbar(picture, ax=axes.ravel().tolist(), label="cosine of the gradients", shrink=0.85)
     return fig
