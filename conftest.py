@@ -40,6 +40,7 @@ SECONDS = {
     "notebooks/07_energy.ipynb": 150,
     "notebooks/05_collapse.ipynb": 140,
     "tests/test_encoders.py": 140,
+    "tests/test_book.py": 70,
     "notebooks/00_start_here.ipynb": 120,
     "notebooks/09_scale_up.ipynb": 110,
     "tests/test_exercises.py": 135,
