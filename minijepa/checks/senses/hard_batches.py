@@ -116,7 +116,7 @@ def show_hard_batches(student):
         return answer[0].view(8, 8)
 
     def as_map(answer, step, *_):
-        return torch.cat([share(answer), torch.zeros(1, 8), answer[1].view(8, 8).float()])
+        return torch.cat([share(answer), torch.full((1, 8), torch.nan), answer[1].view(8, 8).float()])
 
     cases = {f"c = {c}": (torch.arange(64), 64, numbers, c) for c in (0.01, 0.5)}
     see = "a run goes row by row: the upper half has the shares, the lower one the batches, hard ones bright."

@@ -36,11 +36,6 @@ def hann(size):
     return (torch.arange(size) * (math.pi / size)).sin().square()
 
 
-def triangles():
-    """The triangles of the course's 32 mel bands over 129 bins of 31.25 Hz: float32 [32, 129]."""
-    return mel_filters().float()
-
-
 TWO = torch.tensor([[0.0, 1.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 1.0, 0.5]])  # [2, 5]: bands of a window of 8
 TONE = (2 * math.pi * torch.arange(16) / 8).cos()[None]  # [1, 16]: one period in a window of 8
 
@@ -131,7 +126,10 @@ ADVICE = "window * piece, |FFT|^2 of it, times the triangles, then 10 log10(powe
 
 def show_mel_bands(student):
     """Draw the word "ai" at two pitches: target and answer."""
-    cases = {f"ai, {pitch} Hz": (say("ai", pitch=pitch)[None, :4_096], hann(256), triangles()) for pitch in (110, 220)}
+    cases = {
+        f"ai, {pitch} Hz": (say("ai", pitch=pitch)[None, :4_096], hann(256), mel_filters().float())
+        for pitch in (110, 220)
+    }
     see = "the bright path is the word, and lies equally high in both; low bands are in the upper rows."
     target_and_yours("mel_bands", student, spec_mel_bands, cases, lambda answer, *_: answer[0], see)
 

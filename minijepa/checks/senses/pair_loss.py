@@ -158,9 +158,9 @@ def show_pair_loss(student):
     agree = [(x / 5, (a, a * x / 5 + (1 - x / 5) * a.roll(1, 0), 0.2)) for x in range(6)]
     first, second = senses(8, 6, 8)
     heat = [(t, (first, second, t)) for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)]
-    cases = {"from wrong partners to the right ones": agree, "8 pairs, one after another hotter": heat}
+    cases = {"from wrong partners to the right ones": agree, "8 pairs, several temperatures": heat}
     labels = [("share of the right partner", "loss"), ("temperature", "loss")]
-    see = "right partners cost nearly 0; a hot softmax comes near to log 8, about 2, whatever the pairs are."
+    see = "right partners cost nearly 0, wrong ones much; a high temperature makes right and wrong more alike."
     line_and_yours("pair_loss", student, spec_pair_loss, cases, labels, see)
 
 
