@@ -95,7 +95,7 @@ def test_pair_loss_is_that_of_the_package_and_of_numpy(temperature):
 def test_shared_hits_are_those_of_the_package_and_of_drawing_lots():
     p, y = MODULES["shared_recall"].told([0, 1, 1, 2, 0, 0, 0, 3, 3], [0, 1, 1, 0, 0, 4, 0, 3, 3])
     found = spec("shared_recall")(p, y, 4)
-    assert abs(found - recall_at_1(p, y, 4)) < 1e-9
+    assert abs(found - recall_at_1(p, y, 4)) < 1e-6
     g, hits = torch.Generator().manual_seed(0), []
     cosines = F.normalize(p[:8].view(2, 4, 3), dim=2) @ F.normalize(y[:8].view(2, 4, 3), dim=2).mT
     for _ in range(3_000):  # a tiny random number decides each tie

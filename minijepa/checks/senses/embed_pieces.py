@@ -22,7 +22,7 @@ def spec_embed_pieces(series, keep, p, weight, bias):
 
 
 def case(b, c, pieces, p, d, keep, seed):
-    """Arguments with random series [b, c, pieces * p], weight and bias. keep: lists of places."""
+    """Arguments with random series [b, c, pieces * p], weight and bias. keep: lists of places, to be int64 [b, K]."""
     weight = normal(d, c * p, seed=seed + 1)
     return normal(b, c, pieces * p, seed=seed), torch.tensor(keep), p, weight, normal(d, seed=seed + 2)
 

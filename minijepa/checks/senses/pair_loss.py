@@ -55,12 +55,12 @@ def rows(z, reduction="mean"):
 
 
 def two(z):
-    """The mean of both directions."""
+    """The mean of both directions, of logits [B, B]."""
     return (rows(z) + rows(z.T)) / 2
 
 
 def all_views(a, b, t):
-    """SimCLR's loss of 2 B views."""
+    """SimCLR's loss of 2 B views, from a and b [B, D]."""
     z = torch.cat([a, b])
     return rows_of_partners(logits(z, z, t).fill_diagonal_(-math.inf))
 
@@ -71,13 +71,13 @@ def rows_of_partners(z):
 
 
 def naive(z):
-    """Exponentials before the logarithm; at a low temperature they overflow."""
+    """Exponentials before the logarithm; at a low temperature they overflow. z: logits [B, B]."""
     e = z.exp()
     return -((e.diagonal() / e.sum(dim=1)).log().mean() + (e.diagonal() / e.sum(dim=0)).log().mean()) / 2
 
 
 def without_own(z):
-    """The own partner is no part of the sum."""
+    """The own partner is no part of the sum. z: logits [B, B]."""
     off = z.clone().fill_diagonal_(-math.inf)
     return (off.logsumexp(dim=1) - z.diagonal() + off.logsumexp(dim=0) - z.diagonal()).mean() / 2
 

@@ -29,8 +29,8 @@ def spec_shared_recall(prediction, target, gallery):
 
 CORNERS = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
 NEARLY = torch.tensor(
-    [[1.0, 0.0], [1.0, 1e-4], [0.0, 1.0]], dtype=torch.float64
-)  # cosines of 1 and 1 - 5e-9 with (1, 0)
+    [[1.0, 0.0], [1.0, 1e-5], [0.0, 1.0]], dtype=torch.float64
+)  # cosines of 1 and 1 - 5e-11 with (1, 0)
 
 
 def told(labels, guesses):
@@ -76,32 +76,32 @@ def shared(c, near=NEAR):
 
 
 def interleaved(p, y, g):
-    """Galleries of examples that are far apart."""
+    """Galleries of examples that are far apart: p and y [N, D] in another order."""
     n = len(y) // g * g
     return (v[:n].unflatten(0, (g, -1)).transpose(0, 1).flatten(0, 1) for v in (p, y))
 
 
 def first_of_ties(c):
-    """Of several nearest ones, the one that stands first."""
+    """Of several nearest ones, the one that stands first. c: [galleries, G, G]."""
     nearest, _ = near_and_own(c)
     return (nearest.int().argmax(dim=2) == torch.arange(c.shape[1])).double().mean().item()
 
 
 def only_alone(c):
-    """A tie counts as a miss."""
+    """A tie counts as a miss. c: [galleries, G, G]."""
     nearest, mine = near_and_own(c)
     return (mine & (nearest.sum(dim=2) == 1)).double().mean().item()
 
 
 def with_rest(p, y, g):
-    """The rest is a gallery, too, a smaller and easier one."""
+    """The rest is a gallery, too, a smaller and easier one. p, y: [N, D]."""
     n = len(y) // g * g
     rest = shared(cosines(p[n:], y[n:], len(y) - n)) if n < len(y) else 0.0
     return (n * shared(cosines(p, y, g)) + (len(y) - n) * rest) / len(y)
 
 
 def distances(p, y, g):
-    """Minus the Euclidean distances of vectors as long as they are."""
+    """Minus the Euclidean distances of vectors p and y [N, D], as long as they are: [galleries, G, G]."""
     n = len(y) // g * g
     return -torch.cdist(p[:n].double().unflatten(0, (-1, g)), y[:n].double().unflatten(0, (-1, g)))
 

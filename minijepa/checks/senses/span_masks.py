@@ -63,12 +63,12 @@ def both(starts, width, numbers, context=None, targets=None):
 
 
 def fewest(free):
-    """The number of free tokens of the poorest row."""
+    """The number of free tokens of the poorest row. free: bool [B, N]."""
     return int(free.sum(dim=1).min())
 
 
 def places_in_list(free, numbers):
-    """Positions in the list of free tokens, in the place of the tokens."""
+    """Positions in the list of free tokens, in the place of the tokens: int64 [B, K]."""
     place = free.cumsum(dim=1) - 1  # [B, N]
     return place.gather(1, lowest(numbers, free).sort(dim=1).values)
 
