@@ -166,4 +166,17 @@ MUTANTS = {
         ("beats_start", "return *accuracies, ", "return before, after, ", "one number each"),
         ("beats_start", "    return *", "    _ = *", "is there a `return`?"),
     ],
+    "24_other_senses": [
+        ("embed_pieces", "return seen @ weight.T + bias", "return (seen @ weight.T + bias).double()", "torch.float32"),
+        ("embed_pieces", "return seen @", "_ = seen @", "is there a `return`?"),
+        ("mel_bands", "torch.fft.rfft", "torch.fft.fft", "it came from line"),
+        ("mel_bands", "len(window) // 2) * window", "len(window) / 2) * window", "it came from line"),
+        ("mel_bands", "return 10 *", "_ = 10 *", "is there a `return`?"),
+        ("span_masks", "numbers.masked_fill(", "numbers.masked_fill_(", "work on a copy"),
+        ("span_masks", "order[:, :shortest]", "order[:, : shortest - 1]", "of the tokens in no span, the K smallest"),
+        ("hard_batches", "return share, numbers < share", "return numbers < share", "hard = numbers < share"),
+        ("pair_loss", "return (", "return float(", "return a tensor"),
+        ("pair_loss", "torch.arange(len(first))", "torch.arange(first.shape[1])", "it came from line"),
+        ("shared_recall", ".mean().item()", ".mean(dim=1)", "own / number of nearest; mean of all"),
+    ],
 }

@@ -32,6 +32,16 @@ def test_a_right_answer_prints_one_line(capfd):
     assert capfd.readouterr() == ("times: right, all 2 cases.\n", "")
 
 
+def test_a_mistake_whose_answer_is_a_single_nan_gets_its_own_hint():
+    def overflow(x):
+        return x.exp().sum() / x.exp().sum()
+
+    for wrong, hint in ((overflow, "subtract the largest first"), (lambda x: x.exp().sum(), "it is infinite")):
+        with pytest.raises(CheckFailed) as caught:
+            compare("one", wrong, lambda x: x.sum() * 0 + 1, [(torch.tensor([100.0]),)], [(wrong, hint)])
+        assert hint in str(caught.value)
+
+
 def test_a_failure_has_case_got_expected_and_hint():
     text = failure(lambda x, n: x + n)
     assert "case:     times(x=[1, 2], n=3)" in text and "got:      [4, 5]" in text

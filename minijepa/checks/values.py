@@ -50,9 +50,8 @@ def tensor_difference(got, right):
     if not right.is_floating_point():
         wrong = got != right
     else:
-        tolerance = TOLERANCE[right.dtype] * max(
-            1.0, right[right.isfinite()].abs().max().item() if right.numel() else 1.0
-        )
+        finite = right[right.isfinite()]
+        tolerance = TOLERANCE[right.dtype] * max(1.0, finite.abs().max().item() if finite.numel() else 1.0)
         wrong = ~((got == right) | ((got - right).abs() <= tolerance) | (got.isnan() & right.isnan()))
     if not wrong.any():
         return ""
