@@ -6,6 +6,7 @@ read as published, and that a model comes back bit for bit.
 """
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -115,12 +116,17 @@ def test_original_layouts_come_back_bit_for_bit(family, tmp_path):
     assert found.default_encoder is found.target_encoder is not found.encoder
     x = torch.randn(2, 3, *LAYOUTS[family][0], generator=seeded(0))
     masks = masks_for(found.encoder.grid)
+    for part in ("encoder", "target_encoder", "predictor"):
+        weights = modules[part].state_dict()
+        assert all(torch.equal(value, weights[name]) for name, value in getattr(found, part).state_dict().items())
+    # equal weights at other places in memory may be multiplied in another order: outputs agree to the last bits only
+    close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
     for part in ("encoder", "target_encoder"):
-        assert torch.equal(getattr(found, part)(x), modules[part](x))
-        assert torch.equal(getattr(found, part)(x, masks.context), modules[part](x, masks.context))
+        close(getattr(found, part)(x), modules[part](x))
+        close(getattr(found, part)(x, masks.context), modules[part](x, masks.context))
     context = found.encoder(x, masks.context)
     for token in range(LAYOUTS[family][-1]):
-        assert torch.equal(found.predictor(context, masks, token), modules["predictor"](context, masks, token))
+        close(found.predictor(context, masks, token), modules["predictor"](context, masks, token))
     assert not any(p.requires_grad for p in found.encoder.parameters()) and not found.encoder.training
 
 

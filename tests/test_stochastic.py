@@ -115,7 +115,7 @@ BUGS = {
     ),
     "samples are the mean": (
         "samples",
-        "log_std.exp() * torch.randn(mean.shape, generator=generator))\n\n    @torch",
+        "log_std.exp() * torch.randn(mean.shape, generator=generator).to(mean))\n\n    @torch",
         "0)\n\n    @torch",
     ),
     "recall and precision swapped": ("coverage", "near.any(dim=1)", "near.any(dim=2)"),
