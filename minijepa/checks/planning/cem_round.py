@@ -38,7 +38,7 @@ def tilted(plans):
 
 
 CASES = [
-    (end_at_one, torch.zeros(1, 1), torch.full((1, 1), 2.0), torch.tensor([0.0, 1.0, -1.0, 0.25]).view(4, 1, 1), 2),
+    (end_at_one, torch.zeros(1, 1), torch.full((1, 1), 2.0), torch.tensor([0.0, 0.8, -1.0, 0.25]).view(4, 1, 1), 2),
     (tilted, 0.3 * normal(3, 2), 0.5 + normal(3, 2, seed=1).abs(), normal(12, 3, 2, seed=2), 4),
     (end_at_one, normal(2, 2, seed=3), 1.5 * torch.ones(2, 2), normal(20, 2, 2, seed=4), 5),
     (tilted, normal(4, 1, seed=5), 0.2 + normal(4, 1, seed=6).abs(), normal(9, 4, 1, seed=7), 1),

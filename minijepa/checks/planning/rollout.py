@@ -57,7 +57,7 @@ def anew(f, z, actions):
 
 
 def one_long_plan(f, z, plans):
-    """The plans of an episode one after another, without a return to z. As path_of."""
+    """The plans of an episode one after another, without a return to z [E, D]; plans [E, S, H, A]."""
     e, s, h, a = plans.shape
     return path_of(f, z, plans.reshape(e, 1, s * h, a)).view(e, s, h, -1)
 
@@ -129,7 +129,7 @@ def show_rollout(student):
 
     cases = {"a room with a wall at 1": ends(room, [-0.8, 0.0], [0.35, 0.1])}
     cases["dynamics that turn"] = ends(bend, [1.5, -1.0], [1.0, -0.5])
-    see = "the prediction goes on from step to step, and the wall stops it; only the room allows to add up the actions."
+    see = "every prediction goes on from the one before it; in the room the wall stops the dot at 1."
     labels = ("actions of the plan", "first feature of the last state")
     line_and_yours("rollout", student, spec_rollout, cases, labels, see, lambda path: path[0, 0, -1, 0])
 
