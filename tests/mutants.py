@@ -166,6 +166,15 @@ MUTANTS = {
         ("beats_start", "return *accuracies, ", "return before, after, ", "one number each"),
         ("beats_start", "    return *", "    _ = *", "is there a `return`?"),
     ],
+    "16_planning": [
+        ("action_energies", "    return (", "    (", "is there a `return`?"),
+        ("action_energies", "actions.expand(*shape, -1)", "actions", "it came from line"),
+        ("rollout", "return torch.stack(path, dim=2)", "return path", "return a tensor, not a list"),
+        ("rollout", "torch.stack(path, dim=2)", "torch.cat(path, dim=1)", "must have the shape"),
+        ("cem_round", "return chosen.mean(dim=0), ", "return ", "their mean and std over dim=0"),
+        ("plan_cost", "return distance[:, -1]", "return distance[:, -1:]", "must have the shape"),
+        ("recede", "    end = ", "    plan[:, :-1] = plan[:, 1:].clone()\n    end = ", "work on a copy"),
+        ("success", "    return at_end", "    _ = at_end", "is there a `return`?"),
     "24_other_senses": [
         ("embed_pieces", "return seen @ weight.T + bias", "return (seen @ weight.T + bias).double()", "torch.float32"),
         ("embed_pieces", "return seen @", "_ = seen @", "is there a `return`?"),
