@@ -175,6 +175,7 @@ MUTANTS = {
         ("plan_cost", "return distance[:, -1]", "return distance[:, -1:]", "must have the shape"),
         ("recede", "    end = ", "    plan[:, :-1] = plan[:, 1:].clone()\n    end = ", "work on a copy"),
         ("success", "    return at_end", "    _ = at_end", "is there a `return`?"),
+    ],
     "24_other_senses": [
         ("embed_pieces", "return seen @ weight.T + bias", "return (seen @ weight.T + bias).double()", "torch.float32"),
         ("embed_pieces", "return seen @", "_ = seen @", "is there a `return`?"),
