@@ -7,13 +7,13 @@ Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 
 
 import os
 from functools import lru_cache
-from http.client import HTTPException
 from pathlib import Path
 
 import torch
 
+from minijepa.datasets import download as downloads
 from minijepa.datasets.download import download_cifar10, sweep
-from minijepa.datasets.images import DataCorrupt, DataUnavailable, ImageData
+from minijepa.datasets.images import DataCorrupt, ImageData
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN = (0.4914, 0.4822, 0.4465)  # of the 50,000 training images, per channel
@@ -69,18 +69,7 @@ def fetch(where, download):
     """Download into the first of these folders that can be written, or raise DataUnavailable with what to do."""
     looked = " nor in ".join(str(place) for place in where)
     missing = f"CIFAR-10 ({PYTHON} or {BINARY}) is not in {looked}"
-    by_hand = "or put a copy on this machine and set MINIJEPA_DATA to the folder that holds it"
-    if os.environ.get("MINIJEPA_OFFLINE", "") not in ("", "0"):
-        raise DataUnavailable(f"{missing}, and MINIJEPA_OFFLINE forbids the download: unset it, {by_hand}")
-    if not download:
-        raise DataUnavailable(f"{missing}, and download=False: allow the download, {by_hand}")
-    try:
-        return download_cifar10(where, PYTHON)
-    except (OSError, RuntimeError, HTTPException) as error:
-        raise DataUnavailable(
-            f"{missing}, and the download failed ({type(error).__name__}: {error}): connect to the network "
-            f"and run `python -m minijepa.datasets`, {by_hand}"
-        ) from error
+    return downloads.fetch(missing, lambda: download_cifar10(where, PYTHON), download)
 
 
 @lru_cache(maxsize=2)  # one folder's training and test images; an error is not kept

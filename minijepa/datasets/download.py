@@ -1,4 +1,4 @@
-"""Fetching CIFAR-10 so that a half-finished download is never taken for a whole one.
+"""Fetching data, CIFAR-10 first of all, so that a half-finished download is never taken for a whole one.
 
 Everything happens in a temporary folder next to the final one; the finished folder moves into place in one step.
 """
@@ -10,13 +10,36 @@ import shutil
 import socket
 import tempfile
 import time
+import zipfile
+from http.client import HTTPException
 from pathlib import Path
 
+from minijepa.datasets.images import DataUnavailable
 from minijepa.machine.progress import live_front_end
 
 PREFIX = ".cifar-10-part-"
 TIMEOUT = 10.0  # seconds without an answer, or without a byte, before the download is given up
 IDLE = 60.0  # a download writes at least every TIMEOUT seconds; one that has not for so long has ended
+
+
+def fetch(missing, get, download):
+    """The folder that `get` downloads, or DataUnavailable with what to do.
+
+    missing: what is not where, the beginning of the message. get: a function without arguments that downloads and
+    returns the folder. download: False forbids it, as MINIJEPA_OFFLINE does everywhere.
+    """
+    by_hand = "or put a copy on this machine and set MINIJEPA_DATA to the folder that holds it"
+    if os.environ.get("MINIJEPA_OFFLINE", "") not in ("", "0"):
+        raise DataUnavailable(f"{missing}, and MINIJEPA_OFFLINE forbids the download: unset it, {by_hand}")
+    if not download:
+        raise DataUnavailable(f"{missing}, and download=False: allow the download, {by_hand}")
+    try:
+        return get()
+    except (OSError, RuntimeError, ValueError, HTTPException, zipfile.BadZipFile) as error:
+        raise DataUnavailable(
+            f"{missing}, and the download failed ({type(error).__name__}: {error}): connect to the network "
+            f"and run `python -m minijepa.datasets`, {by_hand}"
+        ) from error
 
 
 def download_cifar10(where, layout):

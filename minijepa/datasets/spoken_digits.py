@@ -14,14 +14,13 @@ import urllib.request
 import wave
 import zipfile
 from functools import lru_cache
-from http.client import HTTPException
 
 import torch
 
 from minijepa.datasets import cifar
 from minijepa.datasets import download as downloads
 from minijepa.datasets.audio import LEVEL, SAMPLES
-from minijepa.datasets.images import DataCorrupt, DataUnavailable
+from minijepa.datasets.images import DataCorrupt
 from minijepa.datasets.mel import RATE
 from minijepa.datasets.signals import SignalData
 
@@ -73,18 +72,7 @@ def fetch(where, download):
     """Download into the first of these folders that can be written, or raise DataUnavailable with what to do."""
     looked = " nor in ".join(str(place) for place in where)
     missing = f"The {NAME} ({FOLDER}/{INSIDE}) is not in {looked}"
-    by_hand = "or put a copy on this machine and set MINIJEPA_DATA to the folder that holds it"
-    if os.environ.get("MINIJEPA_OFFLINE", "") not in ("", "0"):
-        raise DataUnavailable(f"{missing}, and MINIJEPA_OFFLINE forbids the download: unset it, {by_hand}")
-    if not download:
-        raise DataUnavailable(f"{missing}, and download=False: allow the download, {by_hand}")
-    try:
-        return download_spoken_digits(where)
-    except (OSError, ValueError, HTTPException, zipfile.BadZipFile) as error:
-        raise DataUnavailable(
-            f"{missing}, and the download failed ({type(error).__name__}: {error}): connect to the network "
-            f"and run `python -m minijepa.datasets`, {by_hand}"
-        ) from error
+    return downloads.fetch(missing, lambda: download_spoken_digits(where), download)
 
 
 def download_spoken_digits(where):

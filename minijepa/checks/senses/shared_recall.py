@@ -119,7 +119,7 @@ MISTAKES = [
     ),
     (
         lambda p, y, g: only_alone(cosines(p, y, g)),
-        "a tie counts as a miss: whoever draws one of k nearest targets is right with probability 1 / k",
+        "a tie counts as a miss: a draw among k nearest targets is right with probability 1 / k",
     ),
     (
         lambda p, y, g: (1 / near_and_own(cosines(p, y, g))[0].sum(dim=2)).mean().item(),

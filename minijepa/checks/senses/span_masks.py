@@ -7,7 +7,7 @@ from minijepa.checks.report import compare
 
 
 def spec_span_masks(starts, width, numbers):
-    """Series by series: hide the spans, then take as many free tokens as the poorest series has, least number first.
+    """Series by series: hide the spans, then take as many free tokens as the series with the fewest, least number first.
 
     starts: int64 [B, M]. width: tokens of a span. numbers: [B, N], all different in a row.
     Returns (context int64 [B, K], targets int64 [B, M, width]).
@@ -63,7 +63,7 @@ def both(starts, width, numbers, context=None, targets=None):
 
 
 def fewest(free):
-    """The number of free tokens of the poorest row. free: bool [B, N]."""
+    """The smallest number of free tokens of a row. free: bool [B, N]."""
     return int(free.sum(dim=1).min())
 
 
