@@ -7,7 +7,7 @@ from minijepa.checks.report import compare
 
 
 def spec_span_masks(starts, width, numbers):
-    """Series by series: hide the spans, then take as many free tokens as the series with the fewest, least number first.
+    """One by one: hide the spans, then take as many free tokens as the series with the fewest, least number first.
 
     starts: int64 [B, M]. width: tokens of a span. numbers: [B, N], all different in a row.
     Returns (context int64 [B, K], targets int64 [B, M, width]).
