@@ -11,8 +11,11 @@ from joblib import cpu_count
 HERE = Path(__file__).parent
 MARKERS = {"unit", "notebooks", "assignments", "distributed", "browser"}
 
-# No example is timed, so that a busy or slow machine does not turn a right answer into a failure.
-hypothesis.settings.register_profile("minijepa", deadline=None, print_blob=True)
+# No example is timed, so that a busy or slow machine does not turn a right answer into a failure. The examples are the
+# same in every run, so that nobody's `make test` fails over a change that somebody else has made; new ones are looked
+# for with `pytest --hypothesis-profile=hunt`.
+hypothesis.settings.register_profile("minijepa", deadline=None, print_blob=True, derandomize=True)
+hypothesis.settings.register_profile("hunt", deadline=None, print_blob=True, max_examples=1000)
 hypothesis.settings.load_profile("minijepa")
 
 # Files that take long, in seconds of one thread. They begin first, so that the last file to end is a short one. Only

@@ -6,12 +6,15 @@ that is rich but contains no target. This sampler always ends, reaches every pat
 context; `published=True` gives the published sampler with its biases (published.py).
 """
 
+import math
 from functools import lru_cache
 
 import torch
 
 from minijepa.masking.published import published_block_masks
 from minijepa.masking.sampling import Masks, check_request, check_scales, random_subset
+
+TIE = 1e-9  # of a patch: what float arithmetic may add to or take from a side that is about to be rounded
 
 
 def block_masks(
@@ -96,13 +99,14 @@ def largest_block(grid, scale, aspect):
     """The most patches that a block of `draw_block_size` can have."""
     # while the height rounds to h the width only falls, so the lowest of those heights has the largest block
     heights = block_heights(grid, scale[1], aspect)
-    return max(h * max(1, int(scale[1] * grid[0] * grid[1] / low + 0.5)) for h, low, _ in heights)
+    # a width of exactly 17.5 may round to 18: the bound counts such ties upwards, whatever float makes of them
+    return max(h * max(1, int(scale[1] * grid[0] * grid[1] / low + 0.5 + TIE)) for h, low, _ in heights)
 
 
 def smallest_block(grid, scale, aspect):
     """The fewest patches that a block of `draw_block_size` can have."""
     heights = block_heights(grid, scale[0], aspect)
-    return min(h * max(1, round(scale[0] * grid[0] * grid[1] / high)) for h, _, high in heights)
+    return min(h * max(1, math.ceil(scale[0] * grid[0] * grid[1] / high - 0.5 - TIE)) for h, _, high in heights)
 
 
 def block_heights(grid, scale, aspect):
