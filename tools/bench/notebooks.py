@@ -1,0 +1,152 @@
+"""What each notebook costs a student's share of a machine: minutes, processor minutes and memory (for docs/hub.md).
+
+    python tools/bench/notebooks.py                                    every notebook, alone, on one core and on two
+    python tools/bench/notebooks.py notebooks/0*.ipynb --cores 1
+    python tools/bench/notebooks.py --cores 1 --at-once 2              two kernels, each with a core of its own
+    python tools/bench/notebooks.py notebooks/05*.ipynb --share 4       four kernels on the same cores
+
+A run executes a notebook as `jupyter execute` does, in a process that may use only some cores (its affinity, as under
+a hub's limit). "minutes" is the time on the clock, from the start of the kernel to its end. "processor" is the time
+that all cores together spent on it: on one free core the two agree, so that it says what a quiet core would need even
+if other programs were running. "memory" is the highest resident memory of the kernel and its children, five looks a
+second; the browser and Jupyter itself come on top. Rows go into a JSON file as they are ready, so a run that is stopped
+loses one row. A row that is there already for the same notebook, cores and number of kernels is replaced.
+
+Affinity needs Linux.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+from minijepa.machine import threads
+from minijepa.machine.files import whole_file
+from minijepa.machine.hardware import hardware
+
+REPO = Path(__file__).resolve().parents[2]
+RESULTS = REPO / "docs" / "results" / "notebooks.json"
+EXECUTE = "import os; os.sched_setaffinity(0, {cores}); from nbclient.cli import main; main()"  # `jupyter execute`
+LOOK = 0.2  # seconds between two looks at the memory
+
+
+def resident(process):
+    """Bytes of resident memory of all descendants of a process: here the kernel and what it starts."""
+    total = 0
+    for child in process.children(recursive=True):
+        try:
+            total += child.memory_info().rss
+        except psutil.NoSuchProcess:  # it has ended since it was listed
+            pass
+    return total
+
+
+def run(notebook, cores, limit=3600):
+    """Execute a copy of a notebook on these cores. Returns a dict of minutes, processor minutes and memory in GB.
+
+    notebook: path. cores: a set of numbers of cores.
+    limit: seconds; a run that takes longer is killed. Raises RuntimeError for a notebook that fails or takes longer.
+    """
+    hidden = threads.OWN_NUMBER + threads.OWN_WAITING  # each of these variables would switch off what is measured
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / notebook.name
+        copy.write_bytes(notebook.read_bytes())
+        command = [sys.executable, "-c", EXECUTE.format(cores=cores), copy.name, "--inplace", f"--timeout={limit}"]
+        with open(Path(folder) / "log", "w+") as log:
+            start = time.perf_counter()
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+            watched, highest = psutil.Process(process.pid), 0
+            while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+                highest = max(highest, resident(watched))
+                if time.perf_counter() - start > limit:
+                    for each in (*watched.children(recursive=True), watched):
+                        each.kill()
+                time.sleep(LOOK)
+            seconds = time.perf_counter() - start
+            _, status, usage = ended  # of the process and of all its descendants
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                log.seek(0)
+                raise RuntimeError(f"{notebook.name} ended with an error after {seconds:.0f} s:\n{log.read()[-2000:]}")
+    return {
+        "minutes": round(seconds / 60, 2),
+        "processor": round((usage.ru_utime + usage.ru_stime) / 60, 2),
+        "memory": round(highest / 1e9, 2),
+    }
+
+
+def together(notebook, places):
+    """The same notebook in several kernels at once, one on each set of cores: the row of the slowest."""
+    rows = []
+    runs = [threading.Thread(target=lambda cores=cores: rows.append(run(notebook, cores))) for cores in places]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join()
+    if len(rows) < len(places):
+        raise RuntimeError(f"{len(places) - len(rows)} of {len(places)} kernels with {notebook.name} failed, see above")
+    return max(rows, key=lambda row: row["minutes"])
+
+
+def store(path, row):
+    """Write a row into the file of results, in the place of an older one of the same notebook and limits."""
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": []}
+    key = ("notebook", "cores", "at_once", "sharing")
+    rows = [each for each in content["rows"] if any(each[name] != row[name] for name in key)]
+    content["rows"] = sorted([*rows, row], key=lambda each: tuple(each[name] for name in key))
+    with whole_file(path) as file:
+        file.write((json.dumps(content, indent=1) + "\n").encode())
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of the course")
+    parser.add_argument("--cores", type=int, nargs="+", default=[1, 2], help="cores of a kernel (default 1, then 2)")
+    parser.add_argument("--at-once", type=int, default=1, help="kernels at a time, each with cores of its own")
+    parser.add_argument("--share", type=int, default=1, help="kernels at a time on the same cores")
+    parser.add_argument("--out", type=Path, default=RESULTS, help=f"default {RESULTS.relative_to(REPO)}")
+    arguments = parser.parse_args(argv)
+    if not hasattr(os, "sched_setaffinity"):
+        parser.error("only Linux lets a program choose its cores")
+    allowed = sorted(os.sched_getaffinity(0))
+    for number in arguments.cores:
+        if number * arguments.at_once > len(allowed):
+            parser.error(
+                f"{arguments.at_once} kernels with {number} cores each need {number * arguments.at_once} cores, and "
+                f"this machine gives {len(allowed)}: lower --cores or --at-once"
+            )
+    paths = [path.resolve() for path in arguments.notebooks] or sorted((REPO / "notebooks").glob("*.ipynb"))
+    print(f"{'notebook':<28}{'cores':>6}{'kernels':>8}{'on a share':>11}{'minutes':>9}{'processor':>10}{'GB':>6}")
+    for path in paths:
+        for number in arguments.cores:
+            places = [set(allowed[i * number : (i + 1) * number]) for i in range(arguments.at_once)] * arguments.share
+            row = {
+                "notebook": path.stem,
+                "cores": number,
+                "at_once": arguments.at_once,
+                "sharing": arguments.share,
+                **together(path, places),
+                "date": time.strftime("%Y-%m-%d"),
+                "hardware": hardware(torch.device("cpu")),
+                "torch": torch.__version__,
+            }
+            store(arguments.out, row)
+            print(
+                f"{path.stem:<28}{number:>6}{arguments.at_once:>8}{arguments.share:>11}{row['minutes']:>9.2f}"
+                f"{row['processor']:>10.2f}{row['memory']:>6.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
