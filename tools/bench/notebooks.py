@@ -4,6 +4,7 @@
     python tools/bench/notebooks.py notebooks/0*.ipynb --cores 1
     python tools/bench/notebooks.py --cores 1 --at-once 2              two kernels, each with a core of its own
     python tools/bench/notebooks.py notebooks/05*.ipynb --share 4       four kernels on the same cores
+    python tools/bench/notebooks.py --table                            print what was measured, as docs/hub.md shows it
 
 A run executes a notebook as `jupyter execute` does, in a process that may use only some cores (its affinity, as under
 a hub's limit). "minutes" is the time on the clock, from the start of the kernel to its end. "processor" is the time
@@ -113,6 +114,25 @@ def store(path, row):
         file.write((json.dumps(content, indent=1) + "\n").encode())
 
 
+def table(rows):
+    """The lines of a Markdown table, a line for each notebook: minutes on one core and on two, and memory.
+
+    rows: those of the file of results in which a kernel had cores of its own.
+    """
+    alone = {(row["notebook"], row["cores"]): row for row in rows if row["sharing"] == 1}
+    lines = [
+        "| notebook | minutes, one core | minutes, two cores | memory, GB | of which its own |",
+        "|---|---|---|---|---|",
+    ]
+    for name in sorted({name for name, _ in alone}):
+        one, two = (alone.get((name, cores)) for cores in (1, 2))
+        of = [row for row in (one, two) if row]
+        cells = [f"{row['minutes']:.1f}" if row else "–" for row in (one, two)]
+        cells += [f"{max(row[each] for row in of):.1f}" for each in ("memory", "own")]
+        lines.append(f"| {name[:2]} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of the course")
@@ -120,7 +140,11 @@ def main(argv=None):
     parser.add_argument("--at-once", type=int, default=1, help="kernels at a time, each with cores of its own")
     parser.add_argument("--share", type=int, default=1, help="kernels at a time on the same cores")
     parser.add_argument("--out", type=Path, default=RESULTS, help=f"default {RESULTS.relative_to(REPO)}")
+    parser.add_argument("--table", action="store_true", help="measure nothing; print the table of docs/hub.md")
     arguments = parser.parse_args(argv)
+    if arguments.table:
+        print("\n".join(table(json.loads(arguments.out.read_text(encoding="utf-8"))["rows"])))
+        return
     if not hasattr(os, "sched_setaffinity"):
         parser.error("only Linux lets a program choose its cores")
     allowed = sorted(os.sched_getaffinity(0))
