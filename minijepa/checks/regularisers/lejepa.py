@@ -149,7 +149,7 @@ def show_lejepa(student):
         "codes shrink, weight .2": small[0.2],
     }
     labels = [("difference of the views", "loss"), ("scale of the codes", "loss"), ("scale of the codes", "loss")]
-    see = "without a regulariser a scale of 0 is best, which is the collapse; with one, a scale near 1 is."
+    see = "without a regulariser a scale of 0 is best, which is the collapse; with one, the best scale is near 1."
     line_and_yours("lejepa", student, spec_lejepa, cases, labels, see)
 
 

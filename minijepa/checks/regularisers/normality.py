@@ -180,7 +180,7 @@ def show_normality(student):
         "from N(0, 1) to two lumps": [(a / 5, ((1 - a / 5) * even + a / 5 * lumps,)) for a in range(6)],
     }
     labels = [("standard deviation", "statistic"), ("mean", "statistic"), ("share of the lumps", "statistic")]
-    see = "only a standard deviation of 1 and a mean of 0 cost nothing; right, both stay nearly right, the shape does not."
+    see = "only a standard deviation of 1 and a mean of 0 cost nothing, and on the right the shape alone is wrong."
     line_and_yours("normality", student, spec_normality, cases, labels, see)
 
 

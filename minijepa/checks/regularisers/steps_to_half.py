@@ -130,13 +130,13 @@ def show_steps_to_half(student):
     """Draw the steps of a noisy feature over those of a clean one, against depth: target and answer."""
 
     def ratio(of):
-        def both(method, layers):
+        def both(method, layers, lr):
             noisy, clean = ((1.0, 0.8), (0.9, 1.0))
-            return of(method, layers, *noisy, 0.05, 0.05) / of(method, layers, *clean, 0.05, 0.05)
+            return of(method, layers, *noisy, 0.05, lr) / of(method, layers, *clean, 0.05, lr)
 
         return both
 
-    cases = {name: [(n, (name.lower(), n)) for n in range(1, 7)] for name in ("JEPA", "MAE")}
+    cases = {name: [(n, (name.lower(), n, lr)) for n in range(1, 7)] for name, lr in (("JEPA", 0.05), ("MAE", 0.005))}
     see = "above 1 the clean feature is learned first: from three layers on for the JEPA, never for the MAE."
     labels = ("layers", "steps of A / steps of B")
     line_and_yours("steps_to_half", lambda *a: ratio(student)(*a), ratio(spec_steps_to_half), cases, labels, see)
