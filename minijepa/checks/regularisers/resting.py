@@ -136,7 +136,7 @@ ADVICE = (
 
 def show_resting(student):
     """Draw the eigenvalue at rest against the decay, and against the signal: target and answer."""
-    decays = [i / 60 for i in range(16)]
+    decays = [i / 64 for i in range(17)]  # none at a limit, where rounding decides
     clean = [(d, (torch.tensor([1.0]), torch.tensor([0.5]), d)) for d in decays]
     noisy = [(d, (torch.tensor([1.0]), torch.tensor([2.0]), d)) for d in decays]
     signals = [0.2 + i / 5 for i in range(10)]

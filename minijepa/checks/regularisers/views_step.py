@@ -38,16 +38,16 @@ def spec_views_step(W, P, signal, noise, lr, decay):
     return tuple((w - lr * slope).to(W.dtype) for w, slope in zip(weights, slopes, strict=True))
 
 
-def covariance(x, seed, size=1.0):
-    """A covariance matrix [x, x] that is not diagonal."""
-    a = normal(x, x + 2, seed=seed)
-    return size * a @ a.T / (x + 2)
+def covariance(inputs, seed, size=1.0):
+    """A covariance matrix [inputs, inputs] that is not diagonal."""
+    a = normal(inputs, inputs + 2, seed=seed)
+    return size * a @ a.T / (inputs + 2)
 
 
-def case(d, x, seed, lr, decay, dtype=torch.float32):
-    """Arguments with random weights W [d, x] and P [d, d]; P is not symmetric."""
-    weights = normal(d, x, seed=seed), normal(d, d, seed=seed + 1)
-    both = covariance(x, seed + 2), covariance(x, seed + 3, 0.5)
+def case(width, inputs, seed, lr, decay, dtype=torch.float32):
+    """Arguments with random weights W [width, inputs] and P [width, width]; P is not symmetric."""
+    weights = normal(width, inputs, seed=seed), normal(width, width, seed=seed + 1)
+    both = covariance(inputs, seed + 2), covariance(inputs, seed + 3, 0.5)
     return (*(m.to(dtype) for m in (*weights, *both)), lr, decay)
 
 
@@ -197,7 +197,7 @@ def show_views_step(student):
         "P from .5, no decay": [(w, (1, w, 0.5, 0.0)) for w in [i / 3 for i in range(10)]],
     }
     labels = [("P before the step", "W after it"), ("P before the step", "W after it"), ("W before", "P after it")]
-    see = "on the left W grows for P below 2/3 and shrinks above; decay moves the curve down; a large W moves P more."
+    see = "W grows for P between 0 and 2/3 and shrinks above; decay moves the curve down; a large W moves P more."
     line_and_yours(
         "views_step",
         lambda place, *rest: one(student, place)(*rest),
