@@ -179,7 +179,7 @@ def show_normality(student):
         "moved": [(m / 2, (even + m / 2,)) for m in range(-4, 5)],
         "from N(0, 1) to two lumps": [(a / 5, ((1 - a / 5) * even + a / 5 * lumps,)) for a in range(6)],
     }
-    labels = [("standard deviation", "statistic"), ("mean", "statistic"), ("share of the lumps", "statistic")]
+    labels = [("standard deviation", "statistic"), ("mean", "statistic"), ("fraction of lumps", "statistic")]
     see = "only a standard deviation of 1 and a mean of 0 cost nothing, and on the right the shape alone is wrong."
     line_and_yours("normality", student, spec_normality, cases, labels, see)
 
