@@ -91,7 +91,7 @@ MISTAKES = [
     ),
     (
         lambda i, k: (used(i), float(used(i))),
-        "this counts the codes in use: the perplexity says how evenly they are used, and is smaller unless all are alike",
+        "this counts the codes in use: the perplexity is smaller, unless all of them are equally frequent",
     ),
     (
         lambda i, k: (used(i) / k, entropy(fractions(i, k)).exp().item()),

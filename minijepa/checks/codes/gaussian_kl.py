@@ -46,7 +46,7 @@ MISTAKES = [
     ),
     (
         lambda m, s: -costs(m, s).sum(dim=1),
-        "the sign: appendix B of the paper writes MINUS the KL, since it enters the ELBO with a minus. A KL is at least 0",
+        "the sign: the paper's appendix B writes MINUS the KL, as it stands in the ELBO; a KL itself is at least 0",
     ),
     (
         lambda m, s: costs(m, s).mean(dim=1),
