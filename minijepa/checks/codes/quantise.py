@@ -4,10 +4,8 @@ import torch
 from torch.nn import functional as F
 
 from minijepa.checks.picture import target_and_yours
-from minijepa.checks.report import compare, fail
-from minijepa.checks.values import describe, normal
-
-NAME = "quantise"
+from minijepa.checks.report import compare
+from minijepa.checks.values import normal
 
 
 def weights(value):
@@ -36,7 +34,7 @@ def with_gradients(function):
 
     def there_and_back(z, codes):
         z, codes = (x.detach().clone().requires_grad_() for x in (z, codes))
-        index, value = pair_of(function(z, codes), z, codes)
+        index, value = function(z, codes)
         back = [None, None]
         if value.requires_grad:
             back = torch.autograd.grad(value, (z, codes), weights(value), allow_unused=True)
@@ -44,14 +42,6 @@ def with_gradients(function):
         return index, value.detach(), *back
 
     return there_and_back
-
-
-def pair_of(answer, z, codes):
-    """The answer, if it is two tensors. z: [B, N, D]; codes: [K, D]. Raises CheckFailed if not."""
-    if isinstance(answer, (tuple, list)) and len(answer) == 2 and all(isinstance(a, torch.Tensor) for a in answer):
-        return answer
-    hint = "is there a `return`?" if answer is None else "return two tensors: which codes, and the codes themselves"
-    fail(NAME, f"z {list(z.shape)}, codes {list(codes.shape)}", describe(answer), "(index, value)", hint)
 
 
 CASES = [
@@ -133,7 +123,7 @@ WRONG = [
 ]
 MISTAKES = [(with_gradients(wrong), hint) for wrong, hint in WRONG]
 
-ADVICE = "index = argmin over codes of the Euclidean distance; value = z + (codes[index] - z).detach()"
+ADVICE = "return (index, value): index = argmin over the codes of the distance, value = z + (codes[index] - z).detach()"
 
 
 def pair(z, codes):
@@ -164,10 +154,10 @@ def show_quantise(student):
         "gradient at z": ("gradient", plane, codes),
     }
     see = "each code owns the points nearest to it; the gradient at z is noise here, and comes back as it was."
-    target_and_yours(NAME, yours, target, cases, as_map, see)
+    target_and_yours("quantise", yours, target, cases, as_map, see)
 
 
 def quantise(student):
     """Check exercise 5, `quantise(z, codes)`: index and value, then the gradients. Raises CheckFailed."""
-    compare(NAME, student, pair, CASES, WRONG, ADVICE, quiet=True)
-    compare(NAME, with_gradients(student), spec_quantise, CASES, MISTAKES, ADVICE)
+    compare("quantise", student, pair, CASES, WRONG, ADVICE, quiet=True)
+    compare("quantise and its gradients", with_gradients(student), spec_quantise, CASES, MISTAKES, ADVICE)

@@ -135,4 +135,4 @@ def show_sample_code(student):
 def sample_code(student):
     """Check exercise 2, `sample_code(mean, log_var, noise)`: the numbers, then the gradients. Raises CheckFailed."""
     compare("sample_code", student, value_of, CASES, WRONG, ADVICE, quiet=True)
-    compare("sample_code", with_gradients(student), spec_sample_code, CASES, MISTAKES, ADVICE)
+    compare("sample_code and its gradients", with_gradients(student), spec_sample_code, CASES, MISTAKES, ADVICE)
