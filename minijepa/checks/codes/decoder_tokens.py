@@ -53,7 +53,7 @@ def pick(tokens, index):
 
 
 def both(s, u, m, tokens=None, hidden=None):
-    """(tokens, hidden), each right unless given."""
+    """(tokens [B, N, D], hidden bool [B, N]), each right unless given."""
     right = pick(padded(s, u, m), ranks(u)), ranks(u) >= s.shape[1]
     return right[0] if tokens is None else tokens, right[1] if hidden is None else hidden
 

@@ -61,7 +61,7 @@ def by_std(y):
 
 
 def image_by_image(d, y, h):
-    """The mean over images of the mean over their own hidden patches."""
+    """The mean over images of the mean over their own hidden patches. d, y: [B, N, P]; h: bool [B, N]."""
     error = (d - y).square().mean(dim=-1) * h  # [B, N]
     return (error.sum(dim=1) / h.sum(dim=1)).mean()
 

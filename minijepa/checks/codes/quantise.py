@@ -124,6 +124,7 @@ WRONG = [
 MISTAKES = [(with_gradients(wrong), hint) for wrong, hint in WRONG]
 
 ADVICE = "return (index, value): index = argmin over the codes of the distance, value = z + (codes[index] - z).detach()"
+BACK = f"compared are index, value, and the gradients at z and at the codes; {ADVICE}"
 
 
 def pair(z, codes):
@@ -160,4 +161,4 @@ def show_quantise(student):
 def quantise(student):
     """Check exercise 5, `quantise(z, codes)`: index and value, then the gradients. Raises CheckFailed."""
     compare("quantise", student, pair, CASES, WRONG, ADVICE, quiet=True)
-    compare("quantise and its gradients", with_gradients(student), spec_quantise, CASES, MISTAKES, ADVICE)
+    compare("quantise and its gradients", with_gradients(student), spec_quantise, CASES, MISTAKES, BACK)

@@ -104,6 +104,7 @@ WRONG = [
 MISTAKES = [(with_gradients(wrong), hint) for wrong, hint in WRONG]
 
 ADVICE = "mean + (log_var / 2).exp() * noise, with the noise that you are given and without detach"
+BACK = f"compared are z and the gradients at mean and log_var; {ADVICE}"
 
 
 def value_of(mean, log_var, noise):
@@ -135,4 +136,4 @@ def show_sample_code(student):
 def sample_code(student):
     """Check exercise 2, `sample_code(mean, log_var, noise)`: the numbers, then the gradients. Raises CheckFailed."""
     compare("sample_code", student, value_of, CASES, WRONG, ADVICE, quiet=True)
-    compare("sample_code and its gradients", with_gradients(student), spec_sample_code, CASES, MISTAKES, ADVICE)
+    compare("sample_code and its gradients", with_gradients(student), spec_sample_code, CASES, MISTAKES, BACK)
