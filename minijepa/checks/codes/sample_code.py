@@ -128,7 +128,7 @@ def show_sample_code(student):
         return [(k / 2, (what, torch.tensor([[1.0]]), spread, torch.tensor([[k / 2]]))) for k in range(-4, 5)]
 
     cases = {"the sample, for mean 1 and sigma 2": points("z"), "what comes back to log_var": points("gradient")}
-    labels = [("noise", "z"), ("noise", "change of z per change of log_var")]
+    labels = [("noise", "z"), ("noise", "dz / d log_var")]
     see = "without noise z is the mean; the further the noise moved z, the stronger it acts on log_var."
     line_and_yours("sample_code", yours, target, cases, labels, see)
 
