@@ -160,9 +160,9 @@ ADVICE = "decide for every t with t % K == 0: goal where path comes near, else s
 
 def show_hand_down(student):
     """Draw the targets of three episodes over time, and the steps that are left: target and answer."""
-    steps = 15
+    steps = 20
     now = torch.arange(float(steps))[:, None] / steps  # [T, 1]
-    speed = torch.tensor([0.4, 0.7, 1.0])  # one per episode
+    speed = torch.tensor([0.4, 0.8, 1.0])  # one per episode
     here = now * speed  # [T, E], where level 1 is
     path = (here[..., None] + torch.arange(1.0, 6) / 40)[..., None]  # [T, E, K, 1]
     states = (here[..., None] + 0.2 * torch.arange(1.0, 4))[..., None]  # [T, E, J, 1]
@@ -178,7 +178,9 @@ def show_hand_down(student):
 
     case = path, states, torch.full((3, 1), 1.0), 0.3
     cases = {"targets of three episodes": (*case, 0), "steps that are left": (*case, 1)}
-    see = "time runs to the right. A target holds for five steps; the two faster dots go straight to the goal at last."
+    see = (
+        "time runs to the right. A target holds for five steps; at the end the two faster dots go straight to the goal."
+    )
     target_and_yours("hand_down", part_of(student), part_of(spec_hand_down), cases, as_map, see)
 
 

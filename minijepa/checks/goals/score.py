@@ -136,7 +136,7 @@ ADVICE = "solve V = r(s') + gamma V(s') with s' = next_state[s, policy[s]]; then
 def show_score(student):
     """Draw the score of policies that come from more and more sweeps of value iteration: target and answer."""
     world, gamma, cases = GridRooms(), 0.95, {}
-    rewards = {"one goal": world.goals(torch.tensor([20])), "a reward everywhere": world.dense(1, seed=1)}
+    rewards = {"one goal": world.goals(torch.tensor([20])), "a dense reward": world.dense(1, seed=1)}
     for title, reward in rewards.items():
         low = float(world.random_value(reward, gamma).mean())
         high = float(world.value_iteration(reward, gamma).amax(dim=2).mean())
@@ -146,7 +146,9 @@ def show_score(student):
             if sweep in (1, 2, 3, 5, 8, 12, 16, 20, 24):
                 points.append((sweep, (q.argmax(dim=1), world.next_state, reward[0], gamma, low, high)))
         cases[title] = points
-    see = "the first sweeps are below or near the random policy, 0; with enough of them the policy is the best, 1."
+    see = (
+        "more sweeps look further ahead, until the policy is the best, 1. One goal needs them more than a dense reward."
+    )
     line_and_yours("score", student, spec_score, cases, ("sweeps of value iteration", "score"), see)
 
 

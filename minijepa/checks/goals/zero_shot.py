@@ -36,11 +36,10 @@ def drawn(states, actions, dim, tasks, seed, dtype=torch.float32):
 
 
 HAND = (
-    torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [0.0, 1.0]], [[0.0, 0.0], [1.0, 0.0]]]),
+    torch.tensor([[[1.0, 0.0], [0.0, 0.5]], [[1.0, 1.0], [0.5, 0.5]], [[0.5, 0.0], [1.0, 0.25]]]),
     torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]),
     torch.tensor([[0.0, 1.0, 4.0], [-2.0, 0.5, 0.5]]),
 )
-HAND[0][1:, :, 0] += torch.tensor([[0.25, 0.5], [0.5, 0.25]])  # no two actions are equally good
 CASES = [
     HAND,
     drawn(6, 3, 2, 4, 0),
@@ -172,15 +171,15 @@ def show_zero_shot(student):
         F = ((1 - gamma) * psi + gamma * later)[world.next_state]  # [S, A, D]
         return F, psi, reward, part
 
-    few, many = world.laplacian_features(8), world.laplacian_features(48)
-    cases = {"reward, 8 features": arguments(few, "reward"), "reward, 48 features": arguments(many, "reward")}
-    cases |= {"actions, 8 features": arguments(few, "policy"), "actions, 48 features": arguments(many, "policy")}
+    few, one_hot = world.laplacian_features(12), eye
+    cases = {"reward, 12 features": arguments(few, "reward"), "reward, one-hot": arguments(one_hot, "reward")}
+    cases |= {"actions, 12 features": arguments(few, "policy"), "actions, one-hot": arguments(one_hot, "policy")}
 
     def as_map(answer, *_):
         low = 0.0 if answer.is_floating_point() else -1
         return world.on_map(answer, wall=low)
 
-    see = "more features make the goal sharper; of the actions, equal colours are equal moves, the walls darkest."
+    see = "twelve smooth features blur the goal. Equal colours are equal moves (up is darker than down, left, right)."
     target_and_yours("zero_shot", part_of(student), part_of(spec_zero_shot), cases, as_map, see)
 
 
