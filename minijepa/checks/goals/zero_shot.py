@@ -179,7 +179,7 @@ def show_zero_shot(student):
         low = 0.0 if answer.is_floating_point() else -1
         return world.on_map(answer, wall=low)
 
-    see = "twelve smooth features blur the goal. Equal colours are equal moves (up is darker than down, left, right)."
+    see = "twelve smooth features blur the goal. Equal colours are equal moves, and walls are darkest."
     target_and_yours("zero_shot", part_of(student), part_of(spec_zero_shot), cases, as_map, see)
 
 
