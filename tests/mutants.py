@@ -191,7 +191,7 @@ MUTANTS = {
         ("successors", "return (1", "_ = (1", "is there a `return`?"),
         ("zero_shot", "reward.T).solution", "reward).solution", "it came from line"),
         ("zero_shot", "return z, ", "return ", "argmax over the actions"),
-        ("score", "[:, 0]  # [S]", "  # [S]", "it came from line"),
+        ("score", "next_state.gather(1, policy[:, None])[:, 0]", "next_state[policy]", "it came from line"),
         ("score", "return (value", "_ = (value", "is there a `return`?"),
     ],
     "24_other_senses": [

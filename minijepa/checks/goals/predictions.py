@@ -124,9 +124,7 @@ def show_predictions(student):
     names = ("level 2", "level 1", "flat, looks as far")
     cases = {name: [(k, (k, (64, 60 // k, 3), (32, 2), part)) for k in strides] for part, name in enumerate(names)}
     labels = ("K, for plans that reach 60 steps", "predictions per step")
-    see = (
-        "level 2 becomes cheaper with the square of K, and level 1 more expensive; for large K level 1 costs more."
-    )
+    see = "level 2 becomes cheaper with the square of K, and level 1 more expensive; for large K level 1 costs more."
     line_and_yours("predictions", part_of(student), part_of(spec_predictions), cases, labels, see)
 
 
