@@ -190,7 +190,7 @@ MUTANTS = {
         ("successors", ", dtype=features.dtype)", ")", "it came from line"),
         ("successors", "return (1", "_ = (1", "is there a `return`?"),
         ("zero_shot", "reward.T).solution", "reward).solution", "it came from line"),
-        ("zero_shot", "return z, ", "return ", "argmax over the actions"),
+        ("zero_shot", "return z, ", "return ", "values [R, S, A] = F . z"),
         ("score", "next_state.gather(1, policy[:, None])[:, 0]", "next_state[policy]", "it came from line"),
         ("score", "return (value", "_ = (value", "is there a `return`?"),
     ],
