@@ -132,8 +132,8 @@ def draw(data, masks, snapshots, levels, coloured, now):
     data: held out. levels: {baseline: accuracy}. coloured: of `colours`.
     """
     fig = plots.plt.figure(figsize=SIZE, dpi=DPI, facecolor="white")
-    grid = fig.add_gridspec(3, 4, left=0.015, right=0.555, top=0.775, bottom=0.1, wspace=0.06, hspace=0.06)
-    names = ["image", "context:\nall it sees", "predicted\nembeddings", "target\nembeddings"]
+    grid = fig.add_gridspec(3, 4, left=0.015, right=0.565, top=0.77, bottom=0.1, wspace=0.06, hspace=0.06)
+    names = ["image", "what the\nencoder sees", "predicted\nembeddings", "target\nembeddings"]
     target, predicted = coloured[now]
     for row, number in enumerate(SHOWN):
         image, asked = data.images[number], masks.targets[row, 0]
@@ -143,20 +143,28 @@ def draw(data, masks, snapshots, levels, coloured, now):
         pictures += [on_grid(each[row], asked) for each in (predicted, target)]
         for column, (picture, name) in enumerate(zip(pictures, names, strict=True)):
             ax = fig.add_subplot(grid[row, column])
-            ax.imshow(picture)
+            ax.imshow(picture, extent=(0, recipe.GRID[1], recipe.GRID[0], 0))
             ax.set(xticks=[], yticks=[])
+            outline(ax, asked)
             if row == 0:
-                ax.set_title(name, fontsize=10)
-    fig.text(0.285, 0.955, "A JEPA predicts the embedding of what is hidden", ha="center", fontsize=12, weight="bold")
-    fig.text(0.285, 0.035, "alike in colour: alike in embedding", ha="center", fontsize=10)
-    accuracy(fig.add_axes((0.645, 0.165, 0.335, 0.61)), snapshots, levels, now)
-    fig.text(0.81, 0.955, "and its features improve", ha="center", fontsize=12, weight="bold")
-    last, step = snapshots[-1].step, snapshots[now].step
-    fig.text(0.81, 0.83, f"step {step:,} of {last:,}, no labels", ha="center", fontsize=10)
+                ax.set_title(name, fontsize=11)
+    fig.text(0.29, 0.95, "A JEPA predicts embeddings of what is hidden,", ha="center", fontsize=12, weight="bold")
+    fig.text(0.29, 0.03, "similar colours: similar embeddings", ha="center", fontsize=11)
+    accuracy(fig.add_axes((0.635, 0.155, 0.345, 0.68)), snapshots, levels, now)
+    fig.text(0.805, 0.95, "and learns useful features", ha="center", fontsize=12, weight="bold")
+    fig.text(0.805, 0.88, "kNN accuracy, no labels in training", ha="center", fontsize=11)
     fig.canvas.draw()
     picture = Image.fromarray(np.asarray(fig.canvas.buffer_rgba())[..., :3])
     plots.plt.close(fig)
     return picture
+
+
+def outline(ax, asked):
+    """A frame around the block to predict. ax: its units are patches; asked: its patches, indices [K_t]."""
+    rows, columns = asked // recipe.GRID[1], asked % recipe.GRID[1]
+    corner = (int(columns.min()), int(rows.min()))
+    size = (int(columns.max()) + 1 - corner[0], int(rows.max()) + 1 - corner[1])
+    ax.add_patch(plots.plt.Rectangle(corner, *size, fill=False, edgecolor=plots.RED, lw=2.5))
 
 
 def accuracy(ax, snapshots, levels, now):
@@ -167,17 +175,16 @@ def accuracy(ax, snapshots, levels, now):
     for name, level in levels.items():
         colour, style = looks[name]
         ax.axhline(level, color=colour, ls=style, lw=1.5)
-        ax.text(end, level + 0.006, f"{name} {level:.2f}", ha="right", va="bottom", color=colour, fontsize=10)
+        ax.text(end, level - 0.006, f"{name} {level:.2f}", ha="right", va="top", color=colour, fontsize=11)
     ax.plot(steps, knn, color=plots.BLUE, lw=2.5)
     ax.plot(steps[-1], knn[-1], "o", color=plots.BLUE, ms=8)
-    side = "right" if steps[-1] > 0.8 * end else "left"
+    side = "right" if steps[-1] > 0.6 * end else "left"
     ax.annotate(
         f"I-JEPA {knn[-1]:.2f}", (steps[-1], knn[-1]), (0, 9), textcoords="offset points",
-        ha=side, color=plots.BLUE, fontsize=12, weight="bold",
+        ha=side, color=plots.BLUE, fontsize=13, weight="bold",
     )  # fmt: skip
     ax.set(xlim=(-0.03 * end, 1.03 * end), ylim=(0, 1.18 * max(*(s.knn for s in snapshots), *levels.values())))
-    ax.set_xlabel("training step", fontsize=10)
-    ax.set_ylabel("accuracy of nearest neighbours", fontsize=10)
+    ax.set_xlabel(f"training step {steps[-1]:,} of {end:,}", fontsize=11)
     ax.spines[["top", "right"]].set_visible(False)
 
 
