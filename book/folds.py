@@ -122,7 +122,7 @@ def only_draws(source, later):
     tree = ast.parse(source)
     if not any(isinstance(node, ast.Call) and ast.unparse(node.func) == "plots.show" for node in ast.walk(tree)):
         return False
-    kept = (ast.Assert, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+    kept = (ast.Assert, ast.Import, ast.ImportFrom)
     printing = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "print")
     if any(isinstance(node, kept) for node in ast.walk(tree)) or any(printing):
         return False
@@ -137,8 +137,10 @@ def only_draws(source, later):
 
 
 def stored(tree):
-    """The names that a program gives a value."""
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    """The names that a program gives a value, functions and classes included."""
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    return defined | {node.id for node in names}
 
 
 def loaded(tree):

@@ -81,8 +81,8 @@ def link_names(app, doctree, docname):
             continue
         found = [entry for name, entry in public.get(parts[-1], []) if set(parts) <= set(name.split("."))]
         if len(found) == 1 and found[0].objtype in ("function", "class"):
-            place = app.builder.get_target_uri(found[0].docname) + "#" + found[0].node_id
-            linked = nodes.reference("", "", internal=True, refuri=relative_uri(here, place), classes=["name"])
+            place = relative_uri(here, app.builder.get_target_uri(found[0].docname)) + "#" + found[0].node_id
+            linked = nodes.reference("", "", internal=True, refuri=place, classes=["name"])
             code.parent.replace(code, linked)
             linked.append(code)
 
