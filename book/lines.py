@@ -55,7 +55,7 @@ def gaps_of(text):
 
 
 def summary(text):
-    """HTML of the question of a quiz. text: what is between the tags, where Markdown leaves its own marks as they are."""
+    """HTML of the question of a quiz. text: what is between the tags, where Markdown leaves its marks as they are."""
     for start, end in reversed(gaps_of(text)):
         text = f"{text[:start]}<br>{text[end:]}"
     text = re.sub(r"\$([^$\n]+)\$", lambda match: mathml(unescape(match[1]), display=False), text)

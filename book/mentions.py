@@ -23,7 +23,7 @@ def link(app, doctree, docname):
 
 
 def link_sections(app, doctree, docname):
-    """Lead a link such as "05, section 2" to that section: GitHub knows no place in a notebook, so sources name none."""
+    """Lead a link such as "05, section 2" there. Sources name no place: GitHub knows none in a notebook."""
     here = app.builder.get_target_uri(docname)
     for found in doctree.findall(nodes.reference):
         section = re.search(r"\bsections? (\d+)", found.astext())

@@ -307,7 +307,7 @@ def test_no_formula_is_left_as_text(site):
 
 def broken_formulas(markdown):
     """Formulas of several lines of which one begins as a list, heading or quotation does. Code is no formula."""
-    text = re.sub(r"(?s)```.*?```|`[^`\n]*`", "", markdown)
+    text = re.sub(r"(?s)```.*?```|`(?:[^`\n]|\n(?!\s*\n))*`", "", markdown)
     found = re.findall(r"(?s)\$\$.+?\$\$|(?<![\\$])\$(?! )(?:[^$\n]|\n(?!\s*\n))+\$", text)
     starts = re.compile(r"\n\s*(?:[-+*>](?:\s|$)|\d+[.)]\s|#{1,6}\s|[=-]+\s*(?:\n|$))")
     return [formula for formula in found if starts.search(formula)]
@@ -328,7 +328,7 @@ def test_no_formula_is_broken_by_its_lines():
 
 
 def block(kind):
-    """A block of a page. kind: "P" a prediction, "C" a cell, "W" what happened, "l" a list, "s" a section, else text."""
+    """A block: "P" a prediction, "C" a cell, "W" what happened, "l" a list, "s" a section, "n" or else text."""
     if kind == "C":
         return nodes.container("", nb_element="cell_code")
     if kind in "ls":
