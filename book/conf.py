@@ -17,12 +17,12 @@ author = "The minijepa authors"
 copyright = "the minijepa authors, Apache License 2.0"
 language = "en"
 html_title = "minijepa"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "book.formulas", "book.links",
-              "book.outputs", "book.package"]  # fmt: skip
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "book.folds", "book.formulas", "book.lines",
+              "book.links", "book.mentions", "book.outputs", "book.package", "book.wide"]  # fmt: skip
 
 # --- notebooks and guides: MyST Markdown ---
 nb_execution_mode = "off"
-nb_merge_streams = True
+nb_merge_streams = False  # what is printed after a figure stays after it
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "attrs_inline"]
 myst_heading_anchors = 4
 myst_url_schemes = {"http": None, "https": None, "mailto": None, "repo": None}

@@ -18,7 +18,8 @@ def resolve(app, doctree, docname):
             link["internal"] = True
     if str(app.env.doc2path(docname, base=False)).endswith(".ipynb"):
         title = next(iter(doctree.findall(nodes.title)))
-        line = nodes.raw("", launch_line(app, docname, here), format="html")
+        text = launch_line(app, docname, here)
+        line = nodes.raw("", assignment(text) if docname.startswith("exercises/") else text, format="html")
         title.parent.insert(title.parent.index(title) + 1, line)
 
 
@@ -30,6 +31,15 @@ def place_of(app, path):
     if f"files/{path}" in app.env.found_docs:
         return app.builder.get_target_uri(f"files/{path}")
     return f"download/{path}"
+
+
+def assignment(launch):
+    """HTML: what to do with an assignment, of which the book shows the tasks only. launch: its line of links."""
+    return (
+        '<div class="admonition note"><p class="admonition-title">An assignment</p>'
+        "<p>Read it here. To write and check answers, open this notebook in JupyterLab: <code>make lab</code>, "
+        f"on Windows <code>py tools\\course.py lab</code>.</p>{launch}</div>"
+    )
 
 
 def launch_line(app, docname, here):

@@ -24,6 +24,7 @@ LINK = re.compile(
 )
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#|//", re.I)  # has a scheme, or stays on the page
 PICTURE = re.compile(r'<img (?P<rest>[^>]*?)src="data:image/png;base64,(?P<data>[A-Za-z0-9+/=\s]+)"(?P<more>[^>]*)>')
+WIDE = 640  # pixels: a wider figure keeps this width on a telephone, and scrolls by itself
 LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml", ".cff": "yaml", "": "text"}
 
 
@@ -109,7 +110,8 @@ class Book:
             else:
                 width, height = (int.from_bytes(data[i : i + 4], "big") for i in (16, 20))  # from the header of a PNG
                 image = f'<img {attributes} width="{width}" height="{height}" loading="lazy">'
-                image = f'<a class="whole-figure" href="{source}">{image}</a>'
+                image = f'<a class="whole-figure" href="{source}" title="Click or tap to enlarge">{image}</a>'
+                image = f'<div class="wide-figure">{image}</div>' if width > WIDE else image
             page = page.replace(match[0], image, 1)
         return page, number
 

@@ -20,9 +20,10 @@ pytest.importorskip("latex2mathml", reason=MISSING)
 pytest.importorskip("ziamath", reason=MISSING)
 
 import docutils.core  # noqa: E402
+from docutils import nodes  # noqa: E402
 
 import minijepa  # noqa: E402
-from book import docstrings, formulas, links, pages  # noqa: E402
+from book import docstrings, folds, formulas, lines, links, mentions, pages  # noqa: E402
 
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))
 EXERCISES = sorted((REPO / "exercises").glob("*/*.ipynb"))
@@ -207,7 +208,179 @@ def test_every_recorded_figure_is_on_its_page(site, read):
     )
 
 
+# --- how it reads -----------------------------------------------------------------------------------------
+
+
+def article(path):
+    """The HTML of a page without the navigation around it."""
+    return re.search(r"(?s)<article.*?</article>", path.read_text(encoding="utf-8"))[0]
+
+
+def open_answers(text):
+    """How many cells follow a prediction, in its section, without being folded. text: the HTML of a page."""
+    predicted, found = False, 0
+    for match in re.finditer(r'<strong>(Predict\b)|<section|<details class="answer|<div class="cell ', text):
+        if match[1]:
+            predicted = True
+        elif match[0].startswith("<div"):
+            found += predicted
+        else:
+            predicted = False
+    return found
+
+
+def test_the_answer_to_every_prediction_is_folded(site):
+    texts = {path.stem: article(site / "notebooks" / f"{path.stem}.html") for path in NOTEBOOKS}
+    assert {name: number for name, text in texts.items() if (number := open_answers(text))} == {}
+    assert sum(text.count('<details class="answer">') for text in texts.values()) > 150
+    planted = '<section><p><strong>Predict.</strong> x</p><div class="cell docutils">'
+    assert open_answers(planted) == 1 and open_answers(planted.replace("<div", '<details class="answer"><div')) == 0
+
+
+def test_what_to_look_for_stands_below_its_figure(site):
+    seen = 0
+    for path in NOTEBOOKS:
+        for output in article(site / "notebooks" / f"{path.stem}.html").split('<div class="cell_output')[1:]:
+            if 'class="look-for"' in output:
+                assert "<img " in output.split('class="look-for"')[0], (path.name, output[:300])
+                seen += 1
+    assert seen > 100
+
+
+def test_the_code_of_a_figure_is_folded_where_it_only_draws(site):
+    texts = [article(site / "notebooks" / f"{path.stem}.html") for path in NOTEBOOKS]
+    folded = [part for text in texts for part in text.split('<details class="figure-code">')[1:]]
+    assert len(folded) > 15
+    for part in folded:
+        program = part.split("</details>")[0]
+        assert "plots" in program and '<span class="k">assert</span>' not in program
+
+
+def test_a_link_to_a_section_leads_to_its_heading(site):
+    seen = 0
+    for name in ("docs/glossary", "docs/teaching"):
+        for target, section in re.findall(
+            r'href="\.\./(notebooks/[^"]*)"[^>]*>(?:<[^>]*>)?\d\d, section (\d+)', article(site / f"{name}.html")
+        ):
+            page, _, place = target.partition("#")
+            heading = re.search(rf'<section id="{re.escape(place)}">(?:\s*<span[^>]*></span>)*\s*<h2>(\d+)\.',
+                                (site / page).read_text(encoding="utf-8"))  # fmt: skip
+            assert place and heading and heading[1] == section, (name, target, section)
+            seen += 1
+    assert seen > 200
+
+
+def test_papers_notebooks_and_names_are_links(site):
+    for path in [*site.glob("notebooks/*.html"), *site.glob("docs/*.html"), *site.glob("exercises/*/*.html")]:
+        text = re.sub(r"(?s)<(a|pre|code|math|h\d|summary)\b.*?</\1>", "", article(path))
+        assert re.findall(r".{20}arXiv:\d.{10}", text) == [], path.name
+    page = article(site / "notebooks" / "05_collapse.html")
+    assert 'href="https://arxiv.org/abs/2210.02885">arXiv:2210.02885</a>' in page
+    assert 'href="08_vjepa_clips.html">notebook 08</a>' in page
+    assert re.search(r'href="\.\./api/diagnosis\.html#minijepa\.diagnosis\.diagnose_tokens"><code', page)
+
+
+def test_an_assignment_says_first_where_it_is_done(site):
+    for path in EXERCISES:
+        text = article(site / path.relative_to(REPO).with_suffix(".html"))
+        first = text[text.index("</h1>") : text.index("</h1>") + 200]
+        assert 'class="admonition' in first and "make lab" in text.split("</div>")[0], path.name
+    assert "An assignment" not in article(site / "notebooks" / "05_collapse.html")
+
+
+def test_an_explorer_is_announced_before_its_words(site):
+    for name, words in (
+        ("03_masks", "Drag the controls"),
+        ("05_collapse", "move the slider"),
+        ("07_energy", "Move the orange point"),
+        ("16_planning", "Choose a goal yourself"),
+    ):
+        text = article(site / "notebooks" / f"{name}.html")
+        assert -1 < text.rindex("In the book: still pictures") < text.index(words) < text.rindex("Still picture of")
+
+
+def test_no_formula_is_left_as_text(site):
+    for path in [*site.glob("notebooks/*.html"), *site.glob("docs/*.html"), *site.glob("exercises/*/*.html")]:
+        text = re.sub(r"(?s)<(pre|code|math|script|style)\b.*?</\1>", "", article(path))
+        assert re.findall(r".{0,30}\$.{0,30}", re.sub(r"<[^>]*>", "", text)) == [], path.name
+
+
+def broken_formulas(markdown):
+    """Formulas of several lines of which one begins as a list, heading or quotation does. Code is no formula."""
+    text = re.sub(r"(?s)```.*?```|`(?:[^`\n]|\n(?!\s*\n))*`", "", markdown)
+    found = re.findall(r"(?s)\$\$.+?\$\$|(?<![\\$])\$(?! )(?:[^$\n]|\n(?!\s*\n))+\$", text)
+    starts = re.compile(r"\n\s*(?:[-+*>](?:\s|$)|\d+[.)]\s|#{1,6}\s|[=-]+\s*(?:\n|$))")
+    return [formula for formula in found if starts.search(formula)]
+
+
+def test_no_formula_is_broken_by_its_lines():
+    assert broken_formulas("$a\n- b$ and $$x\n= 1$$") == ["$a\n- b$"] and broken_formulas("$$x\n=\ny$$")
+    assert broken_formulas("$a - b$\n- costs `$\n- 1$`\n\n$$a\n-b$$") == []
+    for path in [*sorted((REPO / "docs").rglob("*.md")), *NOTEBOOKS, *EXERCISES]:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+            text = "\n\n".join("".join(cell["source"]) for cell in cells)
+        assert broken_formulas(text) == [], path.name
+
+
 # --- the pieces -------------------------------------------------------------------------------------------
+
+
+def block(kind):
+    """A block: "P" a prediction, "C" a cell, "W" what happened, "l" a list, "s" a section, "n" or else text."""
+    if kind == "C":
+        return nodes.container("", nb_element="cell_code")
+    if kind in "ls":
+        return {"l": nodes.bullet_list, "s": nodes.section}[kind]()
+    bold = {"P": "Predict.", "W": "What happened."}.get(kind)
+    first = [nodes.strong("", bold)] if bold else [nodes.Text("Now more." if kind == "n" else "Some words.")]
+    return nodes.paragraph("", "", *first)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "folded"),
+    [
+        ("tPCCWlt", "CCWl"),  # what happened, and its list
+        ("PtCtCWt", "CtCW"),  # words between the cells
+        ("PCttC", "Ct"),  # no heading: the first block is the answer
+        ("PClt", "Cl"),
+        ("PCtPC", "C"),  # that block leads to the next prediction
+        ("PCntt", "C"),
+        ("PCs", "C"),
+        ("PCPCW", "C"),
+        ("tCt", None),
+        ("Pts", None),
+    ],
+)
+def test_a_fold_holds_the_cells_and_the_answer(kinds, folded):
+    span = folds.answer([block(kind) for kind in kinds], 0)
+    assert (span and kinds[slice(*span)]) == folded
+
+
+def test_a_cell_only_draws_if_it_asserts_prints_and_leaves_nothing():
+    draws = "fig = plots.curves(lines)\nplots.show(fig, 'alt', 'look')"
+    assert folds.only_draws(draws, ["fig = 1\nfig", "x = fig"])  # another fig
+    assert not folds.only_draws(draws, ["y = 1", "fig.savefig('a')"])
+    for line in ("assert lines", "print(lines)", "import torch"):
+        assert not folds.only_draws(f"{draws}\n{line}", [])
+    assert not folds.only_draws("fig = plots.curves(lines)", [])
+    assert not folds.only_draws(f"def f():\n    return 1\n{draws}", ["f()"])
+
+
+def test_options_have_lines_of_their_own():
+    made = lines.summary("Is it <b>healthy</b>?\n(a) yes (b) $k$ `f` (c) (a) trusts")
+    assert made.startswith("Is it <b>healthy</b>?<br>(a) yes<br>(b) <math ") and "<br>(c) (a) trusts" in made
+    assert "<code>f</code>" in made
+    for text in ("Predict f(s, a) or (b)?", "Why? (a) one only", "In (a) it is, in (b) not. (b) first"):
+        assert lines.gaps_of(text) == []
+    assert len(lines.gaps_of("What? a) one b) two c) three")) == 3
+
+
+def test_a_page_keeps_names_of_its_own():
+    text = "def pool(x):\n    z = x\nclass A: pass"
+    code = nodes.literal_block(text, text)
+    assert mentions.own_names(nodes.section("", code, nodes.literal_block("1 +", "1 +"))) == {"pool", "x", "z", "A"}
 
 
 def test_the_parts_are_those_of_the_readme():

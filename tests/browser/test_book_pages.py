@@ -8,6 +8,7 @@ PAGES = [
     "notebooks/00_start_here.html",
     "notebooks/02_vision_transformer.html",  # formulas
     "notebooks/03_masks.html",  # explorers
+    "notebooks/05_collapse.html",  # wide outputs
     "notebooks/08_vjepa_clips.html",  # films
     "notebooks/10_what_matters.html",  # wide tables
     "notebooks/20_zero_shot_rl.html",  # long formulas
@@ -70,6 +71,7 @@ def tab_to(page, wanted, most=150):
 def test_a_page_asks_nothing_of_the_network_and_fits_a_telephone(reader, path):
     page = reader(path, viewport={"width": 390, "height": 844})
     page.wait_for_load_state("load")
+    page.evaluate("document.querySelectorAll('article details').forEach(part => part.open = true)")
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")  # so that lazy pictures come
     assert page.evaluate(TOO_WIDE) == []
     assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == [] and len(page.asked) > 3
@@ -141,3 +143,54 @@ def test_search_finds_a_page_without_a_server(reader):
     page.wait_for_function("document.querySelectorAll('ul.search li').length > 3")
     found = page.locator("ul.search li a").evaluate_all("all => all.map(a => a.href)")
     assert any("05_collapse" in address for address in found) and page.errors == []
+
+
+def test_an_answer_opens_with_the_keyboard_and_without_a_script(reader):
+    page = reader("notebooks/05_collapse.html", java_script_enabled=False)
+    answer = page.locator("details.answer").first
+    cell = answer.locator(".cell").first
+    assert answer.locator("summary").first.inner_text() == "Show what happened" and not cell.is_visible()
+    answer.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert cell.is_visible()
+
+
+def test_print_shows_what_is_folded_and_closes_it_again(reader):
+    page = reader("notebooks/05_collapse.html")
+    closed = "document.querySelectorAll('article details:not([open])').length"
+    before = page.evaluate(closed)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert before > 10 and page.evaluate(closed) == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(closed) == before
+
+
+def test_on_a_telephone_a_wide_figure_keeps_its_size_and_scrolls_with_the_keyboard(reader):
+    page = reader("notebooks/05_collapse.html", viewport={"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('article details').forEach(part => part.open = true)")
+    page.wait_for_selector(".wide-figure[tabindex='0'][role=region]")
+    figure = page.locator(".wide-figure").first
+    assert figure.locator("img").bounding_box()["width"] == 640 and figure.bounding_box()["width"] < 390
+    assert figure.get_attribute("aria-label").startswith("Figure, scrolls sideways: Table of seven")
+    assert "enlarge" in figure.locator("a").get_attribute("title")
+    figure.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
+    page.wait_for_selector(".cell_output pre[tabindex='0']")
+    page.evaluate("window.scrollTo(0, 4000)")
+    page.mouse.wheel(0, -300)
+    assert not page.locator(".back-to-top").is_visible()
+
+
+def test_on_a_wide_screen_a_figure_is_no_stop_of_its_own(reader):
+    page = reader("notebooks/05_collapse.html")
+    page.evaluate("document.querySelectorAll('article details').forEach(part => part.open = true)")
+    page.wait_for_selector(".wide-figure[data-label]")
+    assert page.locator(".wide-figure[tabindex]").count() == 0
+
+
+def test_short_code_is_never_parted(reader):
+    page = reader("notebooks/05_collapse.html", viewport={"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('article details').forEach(part => part.open = true)")
+    lines = page.locator("code.short").evaluate_all("all => all.map(code => code.getClientRects().length)")
+    assert len(lines) > 30 and set(lines) <= {0, 1}
