@@ -92,7 +92,9 @@ def price_of(function):
 
 def composite(function):
     """True for an operation that PyTorch puts together from others."""
-    return isinstance(function, torch._ops.OpOverload) and torch._C._dispatch_has_kernel_for_dispatch_key(function.name(), "CompositeImplicitAutograd")
+    return isinstance(function, torch._ops.OpOverload) and torch._C._dispatch_has_kernel_for_dispatch_key(
+        function.name(), "CompositeImplicitAutograd"
+    )
 
 
 # what PyTorch's own counter leaves out: products with a vector, and attention on a processor

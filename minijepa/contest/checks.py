@@ -1,8 +1,8 @@
 """Two questions about a trained submission: did it use labels, and did it use the seed? Both train it once more.
 
-    labels   same seed, same images, other false labels: every weight must be the same, bit for bit
-    seed     another seed, for a quarter of the steps: the weights must be others. The cosine between the weights of
-             two runs that began from independent random numbers is near 0; of weights that come from a file, near 1
+labels   same seed, same images, other false labels: every weight must be the same, bit for bit
+seed     another seed, for a quarter of the steps: the weights must be others. The cosine between the weights of
+         two runs that began from independent random numbers is near 0; of weights that come from a file, near 1
 """
 
 import torch

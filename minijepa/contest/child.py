@@ -94,9 +94,13 @@ def train(header, content, send, refuse):
     with price:
         fit(copy.deepcopy(model), track.data(tensors, price.draw, data.__dict__.get("window")), masks,
             **{**settings, "steps": 2}, seed=seed)  # fmt: skip
-    affordable = min(meter.budget.samples // (price.samples // 2), int(meter.budget.operations // (price.operations / 2)))
+    affordable = min(
+        meter.budget.samples // (price.samples // 2), int(meter.budget.operations // (price.operations / 2))
+    )
     if affordable < 1:
-        refuse(f"one step draws {price.samples // 2:,} samples and makes {price.operations / 2:.3g} operations, more than the budget: lower batch_size")
+        refuse(
+            f"one step draws {price.samples // 2:,} samples and makes {price.operations / 2:.3g} operations, more than the budget: lower batch_size"
+        )
     steps = settings.pop("steps", None) or min(affordable, MOST_STEPS)
     send("plan", name=str(module.NAME)[:60], steps=steps, batch=batch, operations=price.operations / 2)
 

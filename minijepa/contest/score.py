@@ -1,9 +1,9 @@
 """The scores, computed in the parent from weights alone: every factor of hidden images, success in hidden tasks.
 
-    skill of a factor    0 at chance, 1 perfect: (accuracy - chance) / (1 - chance) of the shape, R^2 of all others,
-                         both clipped to [0, 1]
-    skill                the mean over the factors: what the leaderboard sorts by
-    success              the fraction of episodes that end within reach of the goal, and its binomial error
+skill of a factor    0 at chance, 1 perfect: (accuracy - chance) / (1 - chance) of the shape, R^2 of all others,
+                     both clipped to [0, 1]
+skill                the mean over the factors: what the leaderboard sorts by
+success              the fraction of episodes that end within reach of the goal, and its binomial error
 """
 
 import torch

@@ -1,10 +1,10 @@
 """What a submission is: one Python file with the names of a file of `minijepa/family`. It is run in the child alone.
 
-    NAME        what the leaderboard calls it
-    model       representation: model(encoder); planning: model(encoder, dynamics). Returns what `fit` trains
-    masks       a function (batch, generator) -> Masks, or None for a method without
-    TRAINING    settings for `fit`, those of SETTINGS; `steps` may be left out, then the budget decides
-    WINDOW      planning only: frames of a clip, default 5
+NAME        what the leaderboard calls it
+model       representation: model(encoder); planning: model(encoder, dynamics). Returns what `fit` trains
+masks       a function (batch, generator) -> Masks, or None for a method without
+TRAINING    settings for `fit`, those of SETTINGS; `steps` may be left out, then the budget decides
+WINDOW      planning only: frames of a clip, default 5
 """
 
 import ast

@@ -41,6 +41,7 @@ class Representation:
     window: ClassVar[int] = 0
     unit: ClassVar[str] = "images"
     main: ClassVar[str] = "skill"
+    scaled_with_budget: ClassVar[tuple] = ("images", "labelled", "hidden")
     budget: Budget = Budget(60_000, 7e12)
     images: int = 20_000
     labelled: int = 2_000
@@ -72,7 +73,10 @@ class Representation:
     def baselines(self, seed):
         """{name: scores and monitors} of what needs no training."""
         data = draw("labelled", self.labelled, seed), draw("hidden", self.hidden, seed)
-        return {"random-init": self.score(self.parts(seed_for("run", seed)), seed), "raw pixels": (score.pixels(*data), {})}
+        return {
+            "random-init": self.score(self.parts(seed_for("run", seed)), seed),
+            "raw pixels": (score.pixels(*data), {}),
+        }
 
     def trained(self):
         """{name: file} of the baselines that are trained with the same budget, as a submission is."""
@@ -90,6 +94,7 @@ class Planning:
     window: ClassVar[int] = 5
     unit: ClassVar[str] = "frames"
     main: ClassVar[str] = "success"
+    scaled_with_budget: ClassVar[tuple] = ("walks", "tasks")
     budget: Budget = Budget(500_000, 6e11)
     walks: int = 1_500
     length: int = 16
