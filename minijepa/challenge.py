@@ -75,9 +75,8 @@ def mark(path, track, seed, limits):
 
 def baselines(track, seed, limits, known):
     """The rows of the baselines of a board; those among `known` are not made again."""
-    rows = [
-        row for row in known if row["baseline"] and leaderboard.board(row) == leaderboard.board(row_of(track, seed))
-    ]
+    here = leaderboard.board(row_of(track, seed))
+    rows = [row for row in known if row["baseline"] and leaderboard.board(row) == here]
     have = {row["file"] for row in rows}
     for name, file in track.trained().items():
         if f"baseline: {name}" not in have:
@@ -87,11 +86,8 @@ def baselines(track, seed, limits, known):
                                file=f"baseline: {name}", baseline=True))  # fmt: skip
     if not have:
         for name, (scores, monitors) in track.baselines(seed).items():
-            rows.append(
-                row_of(
-                    track, seed, name=name, file=f"baseline: {name}", baseline=True, scores=scores, monitors=monitors
-                )
-            )
+            words = {"name": name, "file": f"baseline: {name}", "baseline": True}
+            rows.append(row_of(track, seed, **words, scores=scores, monitors=monitors))
     return rows
 
 

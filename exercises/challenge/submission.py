@@ -6,13 +6,13 @@ It has the four names of a file of minijepa/family. Try it, with a hundredth of 
     python -m minijepa.challenge exercises/challenge/submission.py
 """
 
-import torch
-from torch import nn
-
 from minijepa.jepa import JEPA
 from minijepa.losses import l2
 from minijepa.masking import random_masks
 from minijepa.predictor import Predictor
+
+import torch
+from torch import nn
 
 NAME = "mean colours"
 TRAINING = {"batch_size": 64, "lr": 2e-3, "optimizer": "muon", "weight_decay": (0.05, 0.05)}  # settings for `fit`

@@ -17,7 +17,10 @@ CALIBRATION = (5, 7, 11)  # m, k, n of a product whose price is known: 770
 
 @dataclass(frozen=True)
 class Budget:
-    """samples: images (of clips: frames) that may be drawn, each time counted. operations: as at the top of the file."""
+    """samples: images (of clips: frames) that may be drawn, counted each time. operations: as at the top.
+
+    Raises ValueError if one of them is not positive.
+    """
 
     samples: int
     operations: float
@@ -25,7 +28,8 @@ class Budget:
     def __post_init__(self):
         if self.samples < 1 or not self.operations > 0:
             raise ValueError(
-                f"a budget needs samples >= 1 and operations > 0, got {self.samples} and {self.operations}: raise --budget"
+                f"a budget needs samples >= 1 and operations > 0, got {self.samples} and {self.operations}: "
+                "raise --budget"
             )
 
     def scaled(self, fraction):

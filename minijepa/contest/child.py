@@ -1,7 +1,7 @@
 """The process that trains a submission: `python -m minijepa.contest.child`. It reads an order, and writes messages.
 
 It gets images and false labels through its standard input, and everything that leaves it, weights included, goes
-through its standard output; it needs no file. The submission's own prints are dropped. Messages, one after the other:
+through its standard output; it needs no file. What the submission prints is dropped. Messages, one after the other:
 
     plan      what the submission is called, steps, batch size, operations of a step
     quarter   the weights after a quarter of the steps
@@ -15,14 +15,14 @@ import os
 import sys
 import traceback
 
-MOST_STEPS = 1_000_000
+# torch and the rest of the package are imported inside the functions, after the limit of memory is set
 
 
 def main():
     """Read the order, train, answer. Whatever the submission does, the first refusal ends the process."""
     channel = os.fdopen(os.dup(1), "wb")  # our own; what the submission prints goes nowhere
-    header = json.loads(sys.stdin.buffer.readline())
-    content = sys.stdin.buffer.read(header["bytes"])
+    order = json.loads(sys.stdin.buffer.readline())
+    content = sys.stdin.buffer.read(order["bytes"])
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
@@ -35,9 +35,9 @@ def main():
         send("refused", reason=reason)
         leave(0)
 
-    limit_memory(header["megabytes"])
+    limit_memory(order["megabytes"])
     try:
-        train(header, content, send, refuse)
+        train(order, content, send, refuse)
     except BaseException as error:  # an exit, too
         lines = traceback.format_exception(type(error), error, error.__traceback__)
         own = [line for line in lines[:-1] if "submission.py" in line] or lines[-2:-1]
@@ -56,13 +56,8 @@ def limit_memory(megabytes):
         pass  # the parent watches the memory in any case
 
 
-def train(header, content, send, refuse):
+def train(order, content, send, refuse):
     """Train a submission as the order says. content: safetensors of what `handout` gives."""
-    import copy
-    import random
-    import time
-
-    import numpy
     import torch
     from safetensors.torch import load, save
 
@@ -71,61 +66,66 @@ def train(header, content, send, refuse):
     from minijepa.contest.tracks import TRACKS
     from minijepa.training import fit
 
-    sys.dont_write_bytecode = True
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    track, seed = TRACKS[header["track"]](), header["seed"]
-    tensors = load(content)
-    meter = Meter(Budget(**header["budget"]), refuse)
-    warm_up()
+    track, seed, tensors = TRACKS[order["track"]](), order["seed"], load(content)
+    meter = Meter(Budget(**order["budget"]), refuse)
+    settle(seed)
     guard.close(refuse)
 
-    random.seed(seed)
-    numpy.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-    module = submission.load(header["text"], track)
+    module = submission.load(order["text"], track)
     parts = track.parts(seed)
     model = module.model(**parts)
-    settings, masks = dict(module.TRAINING), getattr(module, "masks", None)
-    data = track.data(tensors, meter.draw, getattr(module, "WINDOW", track.window))
-
-    batch = settings.setdefault("batch_size", 64)
-    price = Meter(Budget(2**62, float("inf")), refuse)  # of one step: that of a copy, which is thrown away
-    with price:
-        fit(copy.deepcopy(model), track.data(tensors, price.draw, data.__dict__.get("window")), masks,
-            **{**settings, "steps": 2}, seed=seed)  # fmt: skip
-    affordable = min(
-        meter.budget.samples // (price.samples // 2), int(meter.budget.operations // (price.operations / 2))
-    )
+    masks, window = getattr(module, "masks", None), getattr(module, "WINDOW", track.window)
+    settings = {"batch_size": 64, "seed": seed, **module.TRAINING}
+    samples, operations = price(model, tensors, masks, window, settings, track, refuse)
+    affordable = min(meter.budget.samples // samples, int(meter.budget.operations // operations))
     if affordable < 1:
         refuse(
-            f"one step draws {price.samples // 2:,} samples and makes {price.operations / 2:.3g} operations, more than the budget: lower batch_size"
+            f"one step draws {samples:,} {track.unit} and makes {operations:.3g} operations, more than the budget of "
+            f"{meter.budget.samples:,} and {meter.budget.operations:.3g}: lower batch_size"
         )
-    steps = settings.pop("steps", None) or min(affordable, MOST_STEPS)
-    send("plan", name=str(module.NAME)[:60], steps=steps, batch=batch, operations=price.operations / 2)
-
-    quarter = max(1, steps // 4)
+    steps = settings.pop("steps", None) or affordable
+    send("plan", name=str(module.NAME)[:60], steps=steps, operations=operations)
 
     def weights():
-        return {f"{name}.{key}": value.detach().float().contiguous().clone()
-                for name, part in track.kept(model, parts).items() for key, value in part.state_dict().items()}  # fmt: skip
+        state = {}
+        for name, part in track.kept(model, parts).items():
+            for key, value in part.state_dict().items():
+                state[f"{name}.{key}"] = value.detach().float().contiguous().clone()
+        return save(state)
 
     def look(step, *_):
         if not meter.calibrated():
-            refuse("the counter of operations no longer counts: it must be left alone")
-        if step == quarter:
-            send("quarter", save(weights()))
+            refuse("the counter of operations counts no longer: leave torch.utils and minijepa.contest alone")
+        if step == max(1, steps // 4):
+            send("quarter", weights())
 
     torch.manual_seed(seed)
-    clock = time.process_time()
     with meter:
-        history = fit(model, data, masks, **settings, steps=steps, seed=seed, callbacks=[look])
-    used = {"samples": meter.samples, "operations": meter.operations, "cpu_seconds": time.process_time() - clock}
-    send("done", save(weights()), steps=steps, loss=history.rows[-1]["loss"], **used)
+        fit(model, track.data(tensors, meter.draw, window), masks, **settings, steps=steps, callbacks=[look])
+    send("done", weights(), steps=steps, samples=meter.samples, operations=meter.operations)
 
 
-def warm_up():
-    """Two steps of the course's recipe with each optimiser: PyTorch loads its last files before the doors close."""
+def price(model, tensors, masks, window, settings, track, refuse):
+    """Samples and operations of one step, the mean of two that a copy makes. They are not counted.
+
+    tensors: of `handout`; masks: a function (batch, generator) -> Masks, context [B, K_c], or None. window: of clips.
+    """
+    import copy
+
+    from minijepa.contest.budget import Budget, Meter
+    from minijepa.training import fit
+
+    meter = Meter(Budget(2**62, float("inf")), refuse)
+    with meter:
+        fit(copy.deepcopy(model), track.data(tensors, meter.draw, window), masks, **{**settings, "steps": 2})
+    return meter.samples // 2, max(1, meter.operations / 2)
+
+
+def settle(seed):
+    """One thread, every default generator seeded, and PyTorch's last files loaded, by a step with each optimiser."""
+    import random
+
+    import numpy
     import torch
 
     from minijepa.training import fit, recipe
@@ -137,9 +137,15 @@ def warm_up():
         def batch(self, index, device=None):
             return torch.randn(len(index), 3, 32, 32)
 
+    sys.dont_write_bytecode = True
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
     for optimizer in ("muon", "adamw"):
         settings = {**recipe.TRAINING, "batch_size": 4, "optimizer": optimizer}
         fit(recipe.build(), Noise(), recipe.masks, **settings, steps=1)
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 if __name__ == "__main__":

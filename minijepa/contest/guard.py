@@ -62,10 +62,11 @@ def offence(event, arguments, folders):
             return None
         return f"reads the file {path!r}"
     if event.startswith("ctypes."):
-        ours = (
-            event == "ctypes.dlopen" and arguments[0] is None or event == "ctypes.dlsym" and arguments[1] == "mallopt"
+        ours = (event, arguments[0]) == ("ctypes.dlopen", None) or (event, arguments[1:]) == (
+            "ctypes.dlsym",
+            ("mallopt",),
         )
-        return None if ours else "calls compiled code"  # `keep_freed_memory` of minijepa.training.memory
+        return None if ours else "calls compiled code"  # ours: `keep_freed_memory` of minijepa.training.memory
     return next((words for start, words in REFUSED.items() if event.startswith(start)), None)
 
 

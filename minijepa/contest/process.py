@@ -50,8 +50,14 @@ def train(text, track, seed, salt, limits, until="done"):
     Raises Refused if the submission fails, does what is not allowed, or exceeds a limit.
     """
     budget, content = track.budget, save(track.handout(seed, salt))
-    order = {"track": track.name, "seed": seed_for("run", seed), "text": text, "bytes": len(content), "megabytes": limits.megabytes,
-             "budget": {"samples": budget.samples, "operations": budget.operations}}  # fmt: skip
+    order = {
+        "track": track.name,
+        "seed": seed_for("run", seed),
+        "text": text,
+        "bytes": len(content),
+        "megabytes": limits.megabytes,
+        "budget": {"samples": budget.samples, "operations": budget.operations},
+    }
     run = Run()
     with tempfile.TemporaryDirectory(prefix="challenge-", ignore_cleanup_errors=True) as folder:
         process = start(folder)

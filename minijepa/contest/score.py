@@ -19,7 +19,7 @@ FACTORS = {"background": ("background",), "colour": ("red", "green", "blue"), "p
 
 
 def quarters(tokens, grid):
-    """The mean token of each quarter of the image, one after the other: [N, L, D] -> [N, 4 D]. grid: (rows, columns)."""
+    """The mean token of each quarter of the image: tokens [N, L, D] -> [N, 4 D]. grid: (rows, columns)."""
     rows, columns = grid
     x = tokens.unflatten(1, (2, rows // 2, 2, columns // 2))  # [N, 2, rows / 2, 2, columns / 2, D]
     return x.mean(dim=(2, 4)).flatten(1)  # [N, 4 D]
