@@ -71,6 +71,8 @@ def mark(path, track, seed, limits):
         return row_of(track, seed, **words, **{k: v for k, v in scored(run, track, seed).items() if k not in words})
     except submission.Refused as error:
         return row_of(track, seed, **words, refused=error.reason)
+    except (RuntimeError, ValueError) as error:  # a probe that does not converge on these features, say
+        return row_of(track, seed, **words, refused=f"its weights cannot be scored: {error}")
 
 
 def baselines(track, seed, limits, known):

@@ -35,7 +35,7 @@ def main():
         send("refused", reason=reason)
         leave(0)
 
-    limit_memory(order["megabytes"])
+    limit(order["megabytes"])
     try:
         train(order, content, send, refuse)
     except BaseException as error:  # an exit, too
@@ -45,12 +45,13 @@ def main():
     os._exit(0)  # no threads or exit handlers of the submission run
 
 
-def limit_memory(megabytes):
-    """Where the system can, let the process fail at a request for more memory, before the machine is out of it."""
+def limit(megabytes):
+    """Where the system can: no file can grow, and a request for more memory fails before the machine is out of it."""
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (megabytes * 2**20,) * 2)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):
         pass  # the parent watches the memory in any case

@@ -62,11 +62,9 @@ def offence(event, arguments, folders):
             return None
         return f"reads the file {path!r}"
     if event.startswith("ctypes."):
-        ours = (event, arguments[0]) == ("ctypes.dlopen", None) or (event, arguments[1:]) == (
-            "ctypes.dlsym",
-            ("mallopt",),
-        )
-        return None if ours else "calls compiled code"  # ours: `keep_freed_memory` of minijepa.training.memory
+        # ours: `keep_freed_memory` of minijepa.training.memory
+        ours = {"ctypes.dlopen": arguments[:1] == (None,), "ctypes.dlsym": arguments[1:] == ("mallopt",)}
+        return None if ours.get(event) else "calls compiled code"
     return next((words for start, words in REFUSED.items() if event.startswith(start)), None)
 
 
@@ -98,9 +96,11 @@ def close_readers(refuse):
 
         return refused
 
-    weights, labelled = closed("reads weights from a file"), closed("draws labelled data of its own")
+    weights, labelled = closed("reads or writes a file of weights"), closed("draws labelled data of its own")
     safetensors.safe_open = safetensors.torch.safe_open = safetensors.torch.load_file = weights
+    safetensors.torch.save_file = safetensors.serialize_file = weights
     torch.from_file = torch.UntypedStorage.from_file = weights
+    torch._C.PyTorchFileReader = torch._C.PyTorchFileWriter = weights
     drawing.draw_objects = scenes.draw_objects = labelled
     for name in ("walks", "tasks", "step", "rollout", "render"):
         setattr(TwoRooms, name, labelled)
