@@ -181,7 +181,9 @@ def test_what_a_submission_may_not_do_ends_it(cheat):
         trained(HONEST + swallowed)
 
 
-IN_MASKS = HONEST + "def masks(batch, generator=None):\n    {}\n    return mae.masks(batch, generator)\n"
+def in_masks(code):
+    """The honest submission with some lines before its masks are drawn."""
+    return f"{HONEST}def masks(batch, generator=None):\n    {code}\n    return mae.masks(batch, generator)\n"
 
 
 def test_exceeding_the_budget_is_refused():
@@ -191,7 +193,7 @@ def test_exceeding_the_budget_is_refused():
     masks.calls = getattr(masks, "calls", 0) + 1
     if masks.calls > 3: x @ x"""
     with pytest.raises(Refused, match="the budget is exceeded .*operations"):
-        trained(IN_MASKS.format(late))
+        trained(in_masks(late))
 
 
 def test_a_counter_that_was_patched_is_found():
@@ -208,7 +210,7 @@ LABELS = """import sys
 
 def test_using_labels_changes_the_weights_and_is_refused(honest):
     checks.check_labels(honest, HONEST, SMALL, 5, "second", LIMITS)
-    code = IN_MASKS.format(LABELS) + (
+    code = in_masks(LABELS) + (
         "def model(encoder):\n    global model_bias\n    model_bias = encoder.norm.bias.data\n"
         "    return mae.model(encoder)\n"
     )
@@ -218,7 +220,7 @@ def test_using_labels_changes_the_weights_and_is_refused(honest):
 
 
 def test_random_numbers_without_a_seed_are_no_use_of_labels():
-    code = IN_MASKS.format("generator = torch.Generator(); generator.seed()")
+    code = in_masks("generator = torch.Generator(); generator.seed()")
     with pytest.raises(Refused, match="also with the same labels: draw every random number"):
         checks.check_labels(trained(code), code, SMALL, 5, "second", LIMITS)
 
@@ -261,7 +263,7 @@ def test_a_submission_that_fails_says_where():
         trained("NAME = 'x'\nTRAINING = {}")
     with pytest.raises(Refused, match="TRAINING has 'checkpoint'; a submission may set steps"):
         trained(HONEST + "TRAINING['checkpoint'] = 'x'")
-    with pytest.raises(Refused, match="more than the budget of 200"):
+    with pytest.raises(Refused, match="more than the budget of 60 "):
         trained(HONEST.replace('"batch_size": 8', '"batch_size": 64'), replace(SMALL, budget=Budget(60, 1e12)))
 
 
@@ -312,7 +314,7 @@ def test_hidden_data_follow_from_the_seed_and_are_others_than_those_handed_out()
 def vectors_of(labelled, hidden, kind):
     """Vectors of two data sets that know everything, or nothing. labelled, hidden: ImageData [N, 3, H, W]."""
     if kind == "nothing":
-        return [torch.randn(len(data), 20, generator=seeded(i)) for i, data in enumerate((labelled, hidden))]
+        return [torch.randn(len(data), 100, generator=seeded(i)) for i, data in enumerate((labelled, hidden))]
     names = sum(score.FACTORS.values(), ())
     return [
         torch.cat([torch.eye(10)[data.labels], *(data.factors[name].flatten(1) for name in names)], dim=1)

@@ -2,8 +2,8 @@
 
 Python tells a hook of each of these before it happens (`sys.addaudithook`; a hook cannot be taken off again). The first
 of them ends the training, and the submission is refused with the reason. Reading Python code to import it is allowed.
-The hook does not see what compiled libraries do by themselves, so their readers of weights are closed one by one, and
-with them the course's own drawings of labelled data.
+The hook is not told what compiled libraries do by themselves, so their readers of weights are closed one by one, and
+with them threads and the course's own drawings of labelled data.
 """
 
 import os
@@ -21,8 +21,6 @@ REFUSED = {
     "os.posix_spawn": "starts a program",
     "os.startfile": "starts a program",
     "os.fork": "starts a process",
-    "_thread.start_new_thread": "starts a thread, whose arithmetic would not be counted",
-    "_thread.start_joinable_thread": "starts a thread, whose arithmetic would not be counted",
     "socket.": "opens a connection",
     "urllib.": "opens a connection",
     "gc.get": "searches the memory for objects that it was not given",
@@ -77,12 +75,15 @@ def close(refuse):
         if found:
             refuse(f"it {found}: {REMEDY}")
 
-    close_readers(refuse)
+    close_rest(refuse)
     sys.addaudithook(hook)
 
 
-def close_readers(refuse):
-    """Close what reads weights past Python, and the course's own drawings of data with their labels."""
+def close_rest(refuse):
+    """Close what no hook is told of: threads, compiled readers of weights, and the course's own labelled data."""
+    import _thread
+    import threading
+
     import safetensors
     import safetensors.torch
     import torch
@@ -102,5 +103,10 @@ def close_readers(refuse):
     torch.from_file = torch.UntypedStorage.from_file = weights
     torch._C.PyTorchFileReader = torch._C.PyTorchFileWriter = weights
     drawing.draw_objects = scenes.draw_objects = labelled
+    threads = closed("starts a thread, whose arithmetic would not be counted")
+    for module in (_thread, threading):
+        for name in vars(module):
+            if name in ("start_new_thread", "_start_new_thread", "start_joinable_thread", "_start_joinable_thread"):
+                setattr(module, name, threads)
     for name in ("walks", "tasks", "step", "rollout", "render"):
         setattr(TwoRooms, name, labelled)
