@@ -66,8 +66,9 @@ class Book:
                     toctree("", [p.relative_to(path.parent).as_posix()[:-6] for p in self.exercises])
                 )
             self.write(name_of(path), text)
-        for path in sorted((REPO / "docs").rglob("*.png")):
-            self.write(name_of(path), path.read_bytes())
+        for path in sorted((REPO / "docs").rglob("*")):
+            if path.suffix in (".png", ".gif"):
+                self.write(name_of(path), path.read_bytes())
         self.write("results.md", recorded_results.page(REPO))
         for name, text in api.pages(REPO / "minijepa").items():
             self.write(name, text)
@@ -160,7 +161,7 @@ class Book:
         guides = [name_of(path)[:-3] for path in self.guides]
         docs = [name for name in guides if re.fullmatch(r"docs/[^/]+", name)]
         contents += toctree("Assignments", ["exercises/README"])
-        contents += toctree("Reference", [*docs, "results", "api/index"])
+        contents += toctree("Guides and reference", [*docs, "results", "api/index"])
         rest = [name for name in guides if name not in docs and name not in ("README", "exercises/README")]
         contents += toctree("The repository", ["README", *rest])
         page = (REPO / "book" / "index.md").read_text(encoding="utf-8")

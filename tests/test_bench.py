@@ -44,6 +44,34 @@ def test_both_arms_of_the_benchmark_do_the_same_arithmetic():
         torch.testing.assert_close(ours, textbook, atol=1e-6, rtol=1e-4)
 
 
+def test_torch_world_does_the_same_arithmetic():
+    pytest.importorskip("torch_world", reason="torch_world is missing: pip install torch_world")
+    theirs, ours = bench_steps.build_torch_world(), bench_steps.build()
+    assert sum(p.numel() for p in theirs.encoder.parameters()) == sum(p.numel() for p in ours.encoder.parameters())
+    assert sum(p.numel() for p in theirs.predictor.parameters()) == sum(p.numel() for p in ours.predictor.parameters())
+    contexts, targets = bench_steps.torch_world_masks(5)
+    assert [tuple(each.shape) for each in contexts + targets] == [(5, 7)] + [(5, 12)] * 4
+    optimizer = torch.optim.SGD(theirs.encoder.parameters(), lr=0.1)
+    before = theirs.target_encoder.patch_embed.proj.weight.clone()
+    bench_steps.torch_world_step(
+        theirs, optimizer, torch.randn(5, 3, 32, 32), contextlib.nullcontext(), bench_steps.torch_world_masks
+    )
+    assert not torch.equal(theirs.target_encoder.patch_embed.proj.weight, before)
+
+
+def test_a_step_of_the_world_model_lowers_its_loss_and_its_arithmetic_is_counted():
+    model, clip = bench_steps.build_world()
+    assert clip.frames.shape[:2] == (bench_steps.WALKS, bench_steps.WINDOW)
+    first = model(clip).loss.item()
+    optimizer = make_optimizers(model, 1e-2)[0]
+    for _ in range(5):
+        bench_steps.world_step(model, optimizer, clip, contextlib.nullcontext())
+    assert model(clip).loss.item() < first
+    frames = bench_steps.WALKS * bench_steps.WINDOW
+    head = sum(p.numel() for name, p in model.encoder.head.named_parameters() if "weight" in name)
+    assert bench_steps.world_flops(model, clip) > 3 * 2 * head * frames * 0.9  # the two layers alone, both ways
+
+
 def test_both_arms_draw_masks_of_one_kind():
     for masks in (bench_steps.our_masks(8), bench_steps.textbook_masks(8)):
         assert masks.context.shape == (8, 7) and masks.targets.shape == (8, 4, 12)
@@ -225,13 +253,19 @@ def result():
     """What bench.measure returns, from times that are easy to check."""
     peaks = [row("peak", "float32", 0.01, images=0), row("peak", "bfloat16", 0.005, images=0)]
     steps, models = [], []
-    for loop, seconds in (("textbook", 0.04), ("ours", 0.02), ("compiled", 0.016)):
+    others = ("textbook", "torch_world")
+    for loop, seconds in (("textbook", 0.04), ("torch_world", 0.03), ("ours", 0.02), ("compiled", 0.016)):
         for precision, factor in (("float32", 1), ("bfloat16", 0.5)):
             arm = f"{loop}-{precision}"
-            steps += [row(arm, "masks", 1.0 if loop == "textbook" else 0.01, 0, 1024), row(arm, "64", factor * seconds)]
-            if loop != "textbook":
+            steps += [row(arm, "masks", 1.0 if loop in others else 0.01, 0, 1024), row(arm, "64", factor * seconds)]
+            if loop not in others:
                 steps.append(row(arm, "256", 4 * factor * seconds, 4e9, 256))
-    for arm, seconds in (("nano-float32", 0.02), ("nano-bfloat16", 0.02), ("clips-float32", 0.0235)):
+    for arm, seconds in (
+        ("nano-float32", 0.02),
+        ("nano-bfloat16", 0.02),
+        ("clips-float32", 0.0235),
+        ("world-float32", 0.02),
+    ):
         models.append(row(arm, "32", seconds))
     part = dict(dict.fromkeys(bench_split.PARTS, 0.01), fit=0.1, overhead_all=0.2, overhead_loop=0.04)
     fits = {
@@ -260,8 +294,10 @@ def test_the_tables_say_what_was_measured(result, capsys):
     printed = capsys.readouterr().out
     for words in (
         "matmul peak 100 GFLOP/s float32, 200 bfloat16",
-        "ours-float32: 2.00x the textbook's float32 images/s, 100x its mask rate",
-        "compiled-bfloat16: 5.00x the textbook's",
+        "ours-float32: 2.00x the images/s of textbook in float32, 100x its mask rate",
+        "ours-float32: 1.50x the images/s of torch_world in float32, 100x its mask rate",
+        "compiled-bfloat16: 5.00x the images/s of textbook",
+        "the world model: 3,200 frames/s, 50% of the peak",
         "bfloat16 autocast is faster: ours, batch 64: 2.00x",
         "bfloat16 autocast changes little: nano, batch 32: 1.00x",
         "clips reach 43% of the peak, images 50%, batch 32: ratio 0.85",
@@ -299,7 +335,7 @@ def test_the_figure_needs_nothing_but_the_json(result, tmp_path, monkeypatch):
     assert {line.get_label(): list(line.get_ydata()) for line in lines.lines}["ours, float32"] == pytest.approx(
         [3200] * 2
     )
-    assert len(bars.get_yticks()) == 2 + 4 + 4 + 3  # a bar per arm and batch
+    assert len(bars.get_yticks()) == 2 + 2 + 4 + 4 + 4  # a bar per arm and batch
     assert sum(each.get_width() for each in parts.patches) == pytest.approx(100)  # the parts add up to a step
     assert [each.get_height() for each in counts.patches] == pytest.approx([320, 512])
     result["steps"] = [each for each in result["steps"] if "compiled" not in each["arm"]]  # without a compiler

@@ -1,6 +1,7 @@
 """Compare and describe values in words that a student can use; and random numbers for the cases."""
 
 import inspect
+import math
 
 import torch
 
@@ -41,7 +42,7 @@ def difference(got, right):
             if got != right
             else " (int)"
         )
-    close = got == right or abs(got - right) <= 2e-5 * max(1.0, abs(right))
+    close = got == right or abs(got - right) <= 2e-5 * max(1.0, abs(right)) or (math.isnan(got) and math.isnan(right))
     return "" if close else f" (off by {got - right:.3g})"
 
 

@@ -30,13 +30,14 @@ def alarm_table(values, alarms):
     return fig
 
 
-def measures_of_runs(groups, vertical, level, log=()):
+def measures_of_runs(groups, vertical, level, log=(), upright=None):
     """Scatter plots of runs, one panel per measure, with another measure on the vertical axis of all. A Figure.
 
     groups: dict group -> dict measure -> numbers, one per run; at most three groups, each with its own marker.
     vertical: the measure on the vertical axis; the others get a panel each.
     level: a value of it to draw as a dotted line, such as chance.
     log: names of the measures whose axis is logarithmic.
+    upright: dict measure -> a value of it to draw as an upright line in its panel, such as chance.
     """
     measures = [measure for measure in next(iter(groups.values())) if measure != vertical]
     size = (3.2 * len(measures), 3.4)
@@ -48,6 +49,8 @@ def measures_of_runs(groups, vertical, level, log=()):
         ax.axhline(level, color="black", ls=":", lw=1)
         ax.set(xlabel=measure, xscale="log" if measure in log else "linear")
         ax.grid(alpha=0.25)
+        if measure in (upright or {}):
+            ax.axvline(upright[measure], color="black", ls="--", lw=1)
     axes[0, 0].set_ylabel(vertical)
     axes[0, 0].legend(fontsize=8, frameon=False)
     return fig

@@ -6,7 +6,7 @@ matplotlib.use("Agg")  # a file is written; no window is needed
 
 from minijepa import plots  # noqa: E402
 
-COLOURS = {"textbook": plots.GREY, "ours": plots.BLUE, "compiled": plots.GREEN}
+COLOURS = {"textbook": plots.GREY, "torch_world": plots.ORANGE, "ours": plots.BLUE, "compiled": plots.GREEN}
 PARTS = ("teacher", "context", "predictor", "backward", "optimiser", "EMA", "data", "masks")
 LOOKS = (
     (plots.BLUE, ""), (plots.SKY, "//"), (plots.GREEN, ""), (plots.GREY, ".."), (plots.ORANGE, ""), (plots.RED, "xx"),
@@ -34,7 +34,9 @@ def rates(ax, rows):
             arms.setdefault(row["arm"], []).append((int(row["name"]), row["images_per_s"]))
     for arm, points in arms.items():
         loop, precision = arm.split("-")
-        above = {"zorder": 3, "ms": 4} if loop == "textbook" else {}  # its one point may lie on another
+        above = (
+            {"zorder": 3, "ms": 4} if loop in ("textbook", "torch_world") else {}
+        )  # their one point may lie on another
         style = ("--", "s") if precision == "bfloat16" else ("-", "o")
         ax.plot(
             *zip(*points, strict=True),

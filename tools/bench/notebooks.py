@@ -4,13 +4,16 @@
     python tools/bench/notebooks.py notebooks/0*.ipynb --cores 1
     python tools/bench/notebooks.py --cores 1 --at-once 2              two kernels, each with a core of its own
     python tools/bench/notebooks.py notebooks/05*.ipynb --share 4       four kernels on the same cores
+    python tools/bench/notebooks.py --table                            print what was measured, as docs/hub.md shows it
 
 A run executes a notebook as `jupyter execute` does, in a process that may use only some cores (its affinity, as under
 a hub's limit). "minutes" is the time on the clock, from the start of the kernel to its end. "processor" is the time
 that all cores together spent on it: on one free core the two agree, so that it says what a quiet core would need even
 if other programs were running. "memory" is the highest resident memory of the kernel and its children, five looks a
-second; the browser and Jupyter itself come on top. Rows go into a JSON file as they are ready, so a run that is stopped
-loses one row. A row that is there already for the same notebook, cores and number of kernels is replaced.
+second; "own" is the part of it that no file backs: each kernel needs that for itself, while the code of libraries is in
+memory once for all kernels of a machine. Jupyter's server and the browser come on top. Rows go into a JSON file as they
+are ready, so a run that is stopped loses one row. A row already there for the same notebook, cores and number of
+kernels is replaced.
 
 Affinity needs Linux.
 """
@@ -35,22 +38,24 @@ from minijepa.machine.hardware import hardware
 REPO = Path(__file__).resolve().parents[2]
 RESULTS = REPO / "docs" / "results" / "notebooks.json"
 EXECUTE = "import os; os.sched_setaffinity(0, {cores}); from nbclient.cli import main; main()"  # `jupyter execute`
+MEASURED = ("minutes", "processor", "memory", "own")
 LOOK = 0.2  # seconds between two looks at the memory
 
 
 def resident(process):
-    """Bytes of resident memory of all descendants of a process: here the kernel and what it starts."""
-    total = 0
+    """Bytes of memory of all descendants of a process (here the kernel and what it starts): resident, and own."""
+    total = own = 0
     for child in process.children(recursive=True):
         try:
-            total += child.memory_info().rss
+            info = child.memory_info()
         except psutil.NoSuchProcess:  # it has ended since it was listed
-            pass
-    return total
+            continue
+        total, own = total + info.rss, own + info.rss - info.shared
+    return total, own
 
 
 def run(notebook, cores, limit=3600):
-    """Execute a copy of a notebook on these cores. Returns a dict of minutes, processor minutes and memory in GB.
+    """Execute a copy of a notebook on these cores. Returns a dict: minutes, processor (minutes), memory and own (GB).
 
     notebook: path. cores: a set of numbers of cores.
     limit: seconds; a run that takes longer is killed. Raises RuntimeError for a notebook that fails or takes longer.
@@ -65,9 +70,9 @@ def run(notebook, cores, limit=3600):
         with open(Path(folder) / "log", "w+") as log:
             start = time.perf_counter()
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-            watched, highest = psutil.Process(process.pid), 0
+            watched, highest = psutil.Process(process.pid), (0, 0)
             while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
-                highest = max(highest, resident(watched))
+                highest = tuple(map(max, highest, resident(watched)))
                 if time.perf_counter() - start > limit:
                     for each in (*watched.children(recursive=True), watched):
                         each.kill()
@@ -81,7 +86,8 @@ def run(notebook, cores, limit=3600):
     return {
         "minutes": round(seconds / 60, 2),
         "processor": round((usage.ru_utime + usage.ru_stime) / 60, 2),
-        "memory": round(highest / 1e9, 2),
+        "memory": round(highest[0] / 1e9, 2),
+        "own": round(highest[1] / 1e9, 2),
     }
 
 
@@ -108,6 +114,25 @@ def store(path, row):
         file.write((json.dumps(content, indent=1) + "\n").encode())
 
 
+def table(rows):
+    """The lines of a Markdown table, a line for each notebook: minutes on one core and on two, and memory.
+
+    rows: those of the file of results in which a kernel had cores of its own.
+    """
+    alone = {(row["notebook"], row["cores"]): row for row in rows if row["sharing"] == 1}
+    lines = [
+        "| notebook | minutes, one core | minutes, two cores | memory, GB | of which its own |",
+        "|---|---|---|---|---|",
+    ]
+    for name in sorted({name for name, _ in alone}):
+        one, two = (alone.get((name, cores)) for cores in (1, 2))
+        of = [row for row in (one, two) if row]
+        cells = [f"{row['minutes']:.1f}" if row else "–" for row in (one, two)]
+        cells += [f"{max(row[each] for row in of):.1f}" for each in ("memory", "own")]
+        lines.append(f"| {name[:2]} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of the course")
@@ -115,7 +140,11 @@ def main(argv=None):
     parser.add_argument("--at-once", type=int, default=1, help="kernels at a time, each with cores of its own")
     parser.add_argument("--share", type=int, default=1, help="kernels at a time on the same cores")
     parser.add_argument("--out", type=Path, default=RESULTS, help=f"default {RESULTS.relative_to(REPO)}")
+    parser.add_argument("--table", action="store_true", help="measure nothing; print the table of docs/hub.md")
     arguments = parser.parse_args(argv)
+    if arguments.table:
+        print("\n".join(table(json.loads(arguments.out.read_text(encoding="utf-8"))["rows"])))
+        return
     if not hasattr(os, "sched_setaffinity"):
         parser.error("only Linux lets a program choose its cores")
     allowed = sorted(os.sched_getaffinity(0))
@@ -126,7 +155,8 @@ def main(argv=None):
                 f"this machine gives {len(allowed)}: lower --cores or --at-once"
             )
     paths = [path.resolve() for path in arguments.notebooks] or sorted((REPO / "notebooks").glob("*.ipynb"))
-    print(f"{'notebook':<28}{'cores':>6}{'kernels':>8}{'on a share':>11}{'minutes':>9}{'processor':>10}{'GB':>6}")
+    heads = ("cores", "kernels", "on a share", "minutes", "processor", "GB", "own")
+    print(f"{'notebook':<28}" + "".join(f"{head:>11}" for head in heads))
     for path in paths:
         for number in arguments.cores:
             places = [set(allowed[i * number : (i + 1) * number]) for i in range(arguments.at_once)] * arguments.share
@@ -141,11 +171,8 @@ def main(argv=None):
                 "torch": torch.__version__,
             }
             store(arguments.out, row)
-            print(
-                f"{path.stem:<28}{number:>6}{arguments.at_once:>8}{arguments.share:>11}{row['minutes']:>9.2f}"
-                f"{row['processor']:>10.2f}{row['memory']:>6.2f}",
-                flush=True,
-            )
+            numbers = (number, arguments.at_once, arguments.share, *(row[name] for name in MEASURED))
+            print(f"{path.stem:<28}" + "".join(f"{each:>11}" for each in numbers), flush=True)
 
 
 if __name__ == "__main__":

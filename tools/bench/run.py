@@ -3,9 +3,9 @@
     python tools/bench/run.py [--seconds 1.5] [--quick] [--compile] [--out runs/bench.json]     (or: make bench)
     python tools/bench/run.py --figure runs/bench.json                            draw the figure again from the numbers
 
-Our step and the textbook's do the same arithmetic (steps.py). "compiled" is our step under torch.compile, as
-`fit(..., compile=True)` runs it. The benchmark also times the models of the course, clips (V-JEPA) against images, one
-process against two, and the parts of `fit` (split.py).
+Our step, the textbook's and, if it is installed, torch_world's do the same arithmetic (steps.py). "compiled" is our
+step under torch.compile, as `fit(..., compile=True)` runs it. The benchmark also times the models of the course, clips
+(V-JEPA) against images, one process against two, the world model of notebook 15, and the parts of `fit` (split.py).
 
 Each condition ("arm") has its own process; the arms of a stage take turns, and the best of three rounds counts. "of
 peak" is the arithmetic of target encoder, context encoder and predictor per second, divided by that of a large matrix
@@ -16,6 +16,7 @@ that the benchmark works, its numbers are too noisy to compare.
 """
 
 import argparse
+import importlib.util
 import json
 import platform
 import shutil
@@ -85,10 +86,11 @@ def measure(seconds, compiled):
     """Measure stage after stage: yield dicts, to be merged and written as JSON."""
     both = [f"{{}}-{precision}" for precision in PRECISIONS]
     threads = torch.get_num_threads()
-    loops, models = ("textbook", "ours", *["compiled"] * compiled), ("nano", "tiny")
+    other = importlib.util.find_spec("torch_world") is not None
+    loops, models = ("textbook", *["torch_world"] * other, "ours", *["compiled"] * compiled), ("nano", "tiny")
     first = {name: {"arm": name} for name in ["peak", *(arm.format(loop) for loop in loops for arm in both)]}
     yield {"threads": threads, "steps": with_rates(in_turns(first, seconds))}
-    second = ["peak", *(arm.format(model) for model in models for arm in both), "clips-float32"]
+    second = ["peak", *(arm.format(model) for model in models for arm in both), "clips-float32", "world-float32"]
     yield {"models": with_rates(in_turns({name: {"arm": name} for name in second}, seconds))}
     shared = {"1 process, 1 thread": (1, 1), f"1 process, {max(2, threads)} threads": (1, max(2, threads))}
     shared["2 processes"] = (2, max(1, threads // 2))
@@ -113,10 +115,14 @@ def show_steps(result):
         row = rows[arm, str(BATCH)]
         masks = rows[arm, "masks"]["images_per_s"]
         print(f"{arm:<20}{line(row)}{masks:>12,.0f}")
-    base = {name: rows["textbook-float32", name]["images_per_s"] for name in (str(BATCH), "masks")}
-    for arm in arms[2:]:
-        faster = {name: rows[arm, name]["images_per_s"] / rate for name, rate in base.items()}
-        print(f"{arm}: {faster[str(BATCH)]:.2f}x the textbook's float32 images/s, {faster['masks']:.0f}x its mask rate")
+    for loop in ("textbook", "torch_world"):
+        if (f"{loop}-float32", "masks") not in rows:
+            continue
+        base = {name: rows[f"{loop}-float32", name]["images_per_s"] for name in (str(BATCH), "masks")}
+        for arm in (each for each in arms if each.startswith(("ours", "compiled"))):
+            faster = {name: rows[arm, name]["images_per_s"] / rate for name, rate in base.items()}
+            print(f"{arm}: {faster[str(BATCH)]:.2f}x the images/s of {loop} in float32, {faster['masks']:.0f}x its "
+                  "mask rate")  # fmt: skip
 
 
 def show_models(result):
@@ -133,6 +139,9 @@ def show_models(result):
             factor = half["images_per_s"] / row["images_per_s"]
             verdict = "is faster" if factor > 1.05 else "is slower" if factor < 0.95 else "changes little"
             print(f"bfloat16 autocast {verdict}: {arm.split('-')[0]}, batch {batch}: {factor:.2f}x")
+    for row in every:
+        if row["arm"].startswith("world"):
+            print(f"the world model: {row['images_per_s']:,.0f} frames/s, {row['share_of_peak']:.0%} of the peak")
     for batch in (row["name"] for row in every if row["arm"] == "clips-float32"):
         shares = [rows[f"{model}-float32", batch]["share_of_peak"] for model in ("clips", "nano")]
         print(f"clips reach {shares[0]:.0%} of the peak, images {shares[1]:.0%}, batch {batch}: "

@@ -3,8 +3,10 @@
 Both loops do the same arithmetic on the same sizes (width 192, 6 blocks, predictor 96 x 3, 32 px, 4 targets of 3 x 4
 patches, 7 context patches). The textbook loop is the one that most people write first: it draws masks image by image as
 published, embeds every patch before masking, calls the predictor once per target block, and updates the target encoder
-tensor by tensor. The models of the course are timed too: "nano" and "tiny" with the recipe's masks, and "clips", which
-has nano's width and depth on clips of equally many tokens, with V-JEPA's two sets of masks and L1.
+tensor by tensor. If torch_world is installed (`pip install torch_world`, Apache-2.0), its I-JEPA of the same sizes and
+its own mask sampler are a third loop. The models of the course are timed too: "nano" and "tiny" with the recipe's
+masks; "clips", which has nano's width and depth on clips of equally many tokens, with V-JEPA's two sets of masks and
+L1; and "world", the world model of notebook 15, whose images are frames.
 """
 
 import copy
@@ -17,10 +19,13 @@ from minijepa import JEPA, SIZES, Masks, Predictor, ViT, block_masks, gather_tok
 from minijepa.losses import l1
 from minijepa.masking.sampling import MaskSets
 from minijepa.masking.tubes import tube_masks
+from minijepa.planning import Dynamics, FrameEncoder, WorldModel
 from minijepa.training import recipe
+from minijepa.worlds import TwoRooms
 
 BATCH, GRID, SIZE, N_TARGETS, CONTEXT = 64, (8, 8), (3, 4), 4, 7
 SCALE, ASPECT = (12 / 64, 12 / 64), (3 / 4, 3 / 4)  # fixed values: every block is 3 x 4
+WINDOW, WALKS = 5, 48  # frames of an example and examples of a batch of the world model, as in notebook 15
 CLIP, TUBELET, CLIP_GRID = (8, 16, 16), (2, 4, 4), (4, 4, 4)  # 64 tokens, as an image of 32 px in patches of 4
 
 
@@ -79,6 +84,65 @@ def textbook_masks(batch=BATCH):
         targets.append(torch.stack([found for found, _ in blocks]))
         contexts.append(place((GRID[0] - 1, GRID[1] - 1), [region for _, region in blocks])[0])
     return Masks(torch.stack([context[:CONTEXT] for context in contexts]), torch.stack(targets))
+
+
+# --- torch_world, if it is there ---
+
+
+def build_torch_world():
+    """torch_world's I-JEPA with the sizes of `build`."""
+    from torch_world.models import IJEPA
+    from torch_world.nn import MaskedPredictor, VisionTransformer
+
+    torch.manual_seed(0)
+    encoder = VisionTransformer(img_size=32, patch_size=4, embed_dim=192, depth=6, num_heads=3)
+    return IJEPA(encoder, MaskedPredictor(encoder.grid, encoder.embed_dim, 96, depth=3, num_heads=3))
+
+
+def torch_world_masks(batch=BATCH):
+    """Its own sampler at the same sizes: context [B, 7] and four targets [B, 12] per image, each in a list."""
+    from torch_world.masks import MultiBlockMask
+
+    sampler = MultiBlockMask(GRID, pred_scale=SCALE, aspect_ratio=ASPECT, num_pred=N_TARGETS, min_keep=CONTEXT - 1)
+    contexts, targets = sampler(batch)
+    return [context[:, :CONTEXT] for context in contexts], targets
+
+
+def torch_world_step(model, optimizer, x, autocast, draw):
+    """One training step as its documentation shows it. draw: function batch -> masks."""
+    optimizer.zero_grad()
+    masks = draw(len(x))
+    with autocast:
+        loss = model(x, *masks)["loss"]
+    loss.backward()
+    optimizer.step()
+    model.update_target(0.996)
+
+
+# --- the world model ---
+
+
+def build_world():
+    """The world model of notebook 15, and a batch of its walks: (model, Clip)."""
+    torch.manual_seed(0)
+    walks = TwoRooms().walks(WALKS, seed=0, window=WINDOW)
+    return WorldModel(FrameEncoder(), Dynamics()), walks.batch(torch.arange(WALKS))
+
+
+def world_step(model, optimizer, clip, autocast):
+    """One training step as `minijepa.fit` makes it. clip: frames [B, T, C, S, S] and actions."""
+    optimizer.zero_grad(set_to_none=True)
+    with autocast:
+        loss = model(clip).loss
+    loss.backward()
+    optimizer.step()
+
+
+def world_flops(model, clip):
+    """Operations of one step of the world model, forward and backward, without the optimiser."""
+    with FlopCounterMode(display=False) as counter:
+        copy.deepcopy(model)(clip).loss.backward()
+    return counter.get_total_flops()
 
 
 # name: (model, masks, shape of one image or clip, batch sizes)

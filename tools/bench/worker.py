@@ -21,12 +21,18 @@ from steps import (
     BATCH,
     MODELS,
     build,
+    build_torch_world,
+    build_world,
     our_masks,
     our_step,
     step_flops,
     step_tokens,
     textbook_masks,
     textbook_step,
+    torch_world_masks,
+    torch_world_step,
+    world_flops,
+    world_step,
 )
 
 from minijepa.training import distributed, recipe
@@ -34,6 +40,11 @@ from minijepa.training.memory import keep_freed_memory
 from minijepa.training.optimizers import make_optimizers
 
 MASKS = 1024  # images per call when the samplers alone are timed
+# the loops that are not ours: (model, step, masks)
+OTHERS = {
+    "textbook": (build, textbook_step, textbook_masks),
+    "torch_world": (build_torch_world, torch_world_step, torch_world_masks),
+}
 SIDE = 1024  # of the matrices whose product is called the machine's peak
 
 
@@ -53,30 +64,40 @@ def things(arm, team):
         pairs = {name: torch.randn(2, SIDE, SIDE).to(getattr(torch, name)) for name in ("float32", "bfloat16")}
         return {name: Timed(lambda pair=pair: pair[0] @ pair[1], flops=2 * SIDE**3) for name, pair in pairs.items()}
     loop, precision = arm.split("-")
-    if loop != "textbook":
+    if loop not in ("textbook", "torch_world"):
         keep_freed_memory()  # as `fit` does
     half = torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
     if loop == "processes":
         return {str(BATCH): shared_step(team)}
-    if loop == "textbook":
-        jepa, found = build(), {}
+    if loop == "world":
+        return {"240": frames_step(half)}
+    if loop in OTHERS:
+        start, step, draw = OTHERS[loop]
+        jepa, found = start(), {"masks": Timed(lambda: draw(MASKS), MASKS)}
         optimizer = torch.optim.AdamW([*jepa.encoder.parameters(), *jepa.predictor.parameters()])
-        found["masks"] = Timed(lambda: textbook_masks(MASKS), MASKS)
-        step, draw, shape, batches = textbook_step, textbook_masks, MODELS["ours"][2], (BATCH,)
+        shape, batches = MODELS["ours"][2], (BATCH,)
     else:
         model, draw, shape, batches = MODELS["ours" if loop == "compiled" else loop]
         jepa, step, found = model(), our_step, {}
         optimizer = make_optimizers(jepa, 1e-3)[0]
         if draw is our_masks:
             found["masks"] = Timed(lambda: our_masks(MASKS), MASKS)
-    flops = step_flops(jepa, our_masks if loop == "textbook" else draw, shape, 32)
+    ours = (build(), our_masks) if loop in OTHERS else (jepa, draw)  # all three loops do our arithmetic
+    flops = step_flops(*ours, shape, 32)
     if loop == "compiled":
         jepa.forward = torch.compile(jepa.forward, dynamic=False)  # a program for each batch size
     for batch in batches:
-        x, tokens = torch.randn(batch, *shape), step_tokens(our_masks if loop == "textbook" else draw, batch)
+        x, tokens = torch.randn(batch, *shape), step_tokens(ours[1], batch)
         call = lambda x=x: step(jepa, optimizer, x, half, draw)  # noqa: E731
         found[str(batch)] = Timed(call, batch, batch * flops, batch * tokens)
     return found
+
+
+def frames_step(half):
+    """A step of the world model. half: the context of its precision. Its images, and its tokens, are frames."""
+    model, clip = build_world()
+    optimizer, frames = make_optimizers(model, 1e-3)[0], clip.frames.shape[0] * clip.frames.shape[1]
+    return Timed(lambda: world_step(model, optimizer, clip, half), frames, world_flops(model, clip), frames)
 
 
 def shared_step(team):

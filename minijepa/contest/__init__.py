@@ -1,0 +1,1 @@
+"""The pieces of `python -m minijepa.challenge`: budget, guarded process, checks, two tracks, leaderboard."""
