@@ -25,6 +25,7 @@ nb_execution_mode = "off"
 nb_merge_streams = False  # what is printed after a figure stays after it
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "attrs_inline"]
 myst_heading_anchors = 4
+myst_dmath_double_inline = True  # a formula between $$ within a paragraph
 myst_url_schemes = {"http": None, "https": None, "mailto": None, "repo": None}
 html_math_renderer = "mathml"
 
