@@ -4,16 +4,10 @@
 what a patch sees, `attention` who may see whom, `diagrams` a step with its shapes, `collapse` tables of alarms,
 `probes` what probes read, `factors` which factors survive, `generation` what a model draws, `similarity` which patches
 are alike, `regularisers` phase diagrams, `energy` landscapes and surprise, `film` clips that play and `tubes` their
-masks, `planning` and `hierarchy` plans in a room, `senses` what one
-modality finds of another, `scale` costs and `all_reduce` the messages between processes;
-masks, `planning` and `hierarchy` plans in a room, `paths` trips through a city,
-`scale` costs and `all_reduce` the messages between processes;
-`recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
-masks, `sounds` what is heard, `planning` and `hierarchy` plans in a room, `scale` costs and `all_reduce` the messages
-between processes; `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the explorers.
-masks, `planning` and `hierarchy` plans in a room, `language` questions and what is said
-of them, `scale` costs and `all_reduce` the messages between processes; `recorded` draws the results of runs that are
-too long for a notebook, `widgets` holds the explorers.
+masks, `planning` and `hierarchy` plans in a room, `paths` trips through a city, `sounds` what is heard, `language`
+questions and what is said of them, `senses` what one modality finds of another, `scale` costs and `all_reduce` the
+messages between processes. `recorded` draws the results of runs that are too long for a notebook, `widgets` holds the
+explorers.
 """
 
 from minijepa.plots import recorded
