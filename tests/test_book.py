@@ -291,7 +291,7 @@ def test_an_assignment_says_first_where_it_is_done(site):
 def test_an_explorer_is_announced_before_its_words(site):
     for name, words in (
         ("03_masks", "Drag the controls"),
-        ("05_collapse", "move the slider"),
+        ("05_collapse", "you choose the step"),
         ("07_energy", "Move the orange point"),
         ("16_planning", "Choose a goal yourself"),
     ):
