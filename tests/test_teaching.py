@@ -126,8 +126,9 @@ def missing_sections(markdown, course):
 def test_plans_name_sections_that_exist_and_their_minutes_add_up(course):
     page = teaching()
     assert missing_sections(page, course) == [] != missing_sections("05, sections 11–14", course)
-    *day, total = rows(page, "One day")
-    assert sum(int(row[0]) for row in day) == int(total[0]) == 360
+    for heading, whole in {"One lecture": 120, "One day": 360}.items():
+        *parts, total = rows(page, heading)
+        assert sum(int(row[0]) for row in parts) == int(total[0]) == whole, heading
     assert [minutes(row[1] + row[2]) for row in rows(page, "One week")] == [165] * 5
     weeks = rows(page, "Thirteen weeks")
     assert [row[0] for row in weeks] == [str(week) for week in range(1, 14)]
