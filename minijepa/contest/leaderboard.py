@@ -13,12 +13,13 @@ JSON, PAGE = "leaderboard.json", "leaderboard.html"
 VERSION = 1
 STYLE = """
 :root { color-scheme: light dark; --line: #8888; --bar: #2f6fb744; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 84rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 96rem; margin: 2rem auto; padding: 0 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 small { font-weight: 400; overflow-wrap: anywhere; }
 caption { text-align: left; font-weight: 600; padding: .5rem 0; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
+tbody th { min-width: 11rem; }
+th, td { padding: .35rem .4rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child, .text { text-align: left; }
 thead th { vertical-align: bottom; }
 tr.baseline th { font-weight: 400; font-style: italic; }
