@@ -18,7 +18,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 96rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 small { font-weight: 400; overflow-wrap: anywhere; }
 caption { text-align: left; font-weight: 600; padding: .5rem 0; }
-tbody th { min-width: 11rem; }
+tbody th { min-width: 10.5rem; }
 th, td { padding: .35rem .4rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child, .text { text-align: left; }
 thead th { vertical-align: bottom; }
@@ -127,7 +127,7 @@ def table_of(key, rows):
     scores, monitors = columns(ranked(rows), "scores"), columns(ranked(rows), "monitors")
     words = f"{track}, seed {seed}, {samples:,} samples, {operations / 1e12:g} × 10¹² operations"
     head = "".join(f'<th scope="col">{escape(name.replace("_", " "))}</th>' for name in
-                   ["method", *scores, *monitors, "samples drawn", "10¹² operations", "processor seconds"])  # fmt: skip
+                   ["method", *scores, *monitors, "samples drawn", "10¹² operations", "CPU seconds"])  # fmt: skip
     body = []
     for row in ranked(rows):
         where = "(baseline)" if row["baseline"] else f"<small>{escape(row['file'])}</small>"
