@@ -132,6 +132,7 @@ def run(arguments, track, limits):
     base = baselines(track, seed, limits, rows)
     for row in base:
         rows = leaderboard.added(rows, row)
+    leaderboard.write(arguments.out, rows)  # the baselines take long, and are not lost if what follows is stopped
     refused = []
     for path in arguments.submissions:
         print(f"{path} ...", flush=True)

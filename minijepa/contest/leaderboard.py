@@ -13,11 +13,13 @@ JSON, PAGE = "leaderboard.json", "leaderboard.html"
 VERSION = 1
 STYLE = """
 :root { color-scheme: light dark; --line: #8888; --bar: #2f6fb744; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 96rem; margin: 2rem auto; padding: 0 1rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
+small { font-weight: 400; overflow-wrap: anywhere; }
 caption { text-align: left; font-weight: 600; padding: .5rem 0; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
+tbody th { min-width: 10.5rem; }
+th, td { padding: .35rem .4rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child, .text { text-align: left; }
 thead th { vertical-align: bottom; }
 tr.baseline th { font-weight: 400; font-style: italic; }
@@ -123,12 +125,13 @@ def table_of(key, rows):
     """One board as HTML: heading, table, and the submissions that were refused."""
     track, seed, samples, operations = key
     scores, monitors = columns(ranked(rows), "scores"), columns(ranked(rows), "monitors")
-    words = f"{track}, seed {seed}, {samples:,} samples, {operations:.3g} operations"
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in
-                   ["method", *scores, *monitors, "samples drawn", "10¹² operations", "processor seconds"])  # fmt: skip
+    words = f"{track}, seed {seed}, {samples:,} samples, {operations / 1e12:g} × 10¹² operations"
+    head = "".join(f'<th scope="col">{escape(name.replace("_", " "))}</th>' for name in
+                   ["method", *scores, *monitors, "samples drawn", "10¹² operations", "CPU seconds"])  # fmt: skip
     body = []
     for row in ranked(rows):
-        cells = [f'<th scope="row">{escape(title(row))}{" (baseline)" if row["baseline"] else ""}</th>']
+        where = "(baseline)" if row["baseline"] else f"<small>{escape(row['file'])}</small>"
+        cells = [f'<th scope="row">{escape(row["name"])} {where}</th>']
         for name in scores:
             value = row["scores"].get(name)
             bar = f' class="main" style="--part: {100 * value:.0f}%"' if name == row["main"] else ""
