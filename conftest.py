@@ -28,6 +28,8 @@ SECONDS = {
     "notebooks/18_hierarchy.ipynb": 190,
     "tests/test_distributed.py": 180,
     "tests/test_results.py": 170,
+    "tests/test_challenge.py": 70,
+    "tests/test_hub.py": 45,
     "notebooks/12_pixels_or_codes.ipynb": 160,
     "notebooks/13_without_a_teacher.ipynb": 160,
     "notebooks/11_which_transform.ipynb": 150,
