@@ -29,7 +29,7 @@ from minijepa.commands.arguments import number
 from minijepa.commands.run_folder import claim
 from minijepa.contest import checks, leaderboard, process, submission
 from minijepa.contest.tracks import TRACKS
-from minijepa.machine.console import print_any_name
+from minijepa.machine.console import each_file, print_any_name
 from minijepa.machine.hardware import hardware
 from minijepa.training.distributed import Team
 
@@ -134,7 +134,7 @@ def run(arguments, track, limits):
         rows = leaderboard.added(rows, row)
     leaderboard.write(arguments.out, rows)  # the baselines take long, and are not lost if what follows is stopped
     refused = []
-    for path in arguments.submissions:
+    for path in each_file(arguments.submissions):
         print(f"{path} ...", flush=True)
         row = mark(path, track, seed, limits)
         rows = leaderboard.added(rows, row)

@@ -27,7 +27,7 @@ import nbformat
 from minijepa.checks.grading.alone import needed
 from minijepa.checks.grading.cells import UNANSWERED, assemble, duplicates, names, read_submission, with_names
 from minijepa.checks.grading.kernel import Limits, Sandbox
-from minijepa.machine.console import print_any_name
+from minijepa.machine.console import each_file, print_any_name
 
 SOLUTIONS = Path(__file__).resolve().parents[1] / "solutions"
 
@@ -153,6 +153,7 @@ def main(argv=None):
     parser.add_argument("--seconds", type=float, default=60, help="limit of time per cell (default 60)")
     parser.add_argument("--megabytes", type=float, default=4096, help="limit of memory per submission (default 4096)")
     arguments = parser.parse_args(argv)
+    arguments.submissions = each_file(arguments.submissions)
     sources = read_sources(arguments.solutions)
     if not sources:
         parser.error(

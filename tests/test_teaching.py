@@ -162,7 +162,8 @@ def test_each_notebook_has_misconceptions_with_a_section_and_two_polls():
         polls = re.split(r"(?m)^\*\*Poll \d\.\*\*", chapter)[1:]
         assert len(polls) == 2
         for poll in polls:
-            question, answer = poll.strip().split("\n\n")[:2]
+            question, fold, answer, end = poll.strip().split("\n\n")[:4]
+            assert (fold, end) == ("<details><summary>Answer</summary>", "</details>")  # the question stands alone
             options = re.findall(r"\(([a-d])\)", question)
             assert options == list("abcd"[: len(options)]) and len(options) >= 3
             right = re.match(r"\*\*\(([a-d])\)\*\*", answer)[1]

@@ -2,14 +2,9 @@
 
 A relative is a file with four names: `NAME`, `model(encoder)`, `masks` (None for a method without) and `TRAINING`,
 settings for `fit`. One that learns from clips also has `TUBELET`, and its `masks` take a `grid`. METHODS lists those
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Two others need more than images: SALT
-a trained target encoder, CLIP captions. M3-JEPA learns between frozen vectors, which `named` makes.
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
-a trained target encoder, CLIP captions, T-JEPA trips.
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT
-a trained target encoder, CLIP captions, A-JEPA sounds.
-that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Four others need more than images: SALT
-a trained target encoder, CLIP captions, VL-JEPA and the token VLM questions and answers.
+that `python -m minijepa.train --method` trains; I-JEPA's are in the recipe. Others need more than images: SALT a
+trained target encoder, CLIP captions, A-JEPA sounds, TS-JEPA series, T-JEPA trips, VL-JEPA and the token VLM questions
+and answers. M3-JEPA learns between frozen vectors, which `named` makes.
 """
 
 from minijepa.family import (
