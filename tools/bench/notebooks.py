@@ -43,15 +43,18 @@ LOOK = 0.2  # seconds between two looks at the memory
 
 
 def resident(process):
-    """Bytes of memory of all descendants of a process (here the kernel and what it starts): resident, and own."""
-    total = own = 0
+    """Bytes of memory of all descendants of a process (here the kernel and what it starts): resident, and own.
+
+    What files back, the code of libraries above all, is the same in each of them and counts once.
+    """
+    own = shared = 0
     for child in process.children(recursive=True):
         try:
             info = child.memory_info()
         except psutil.NoSuchProcess:  # it has ended since it was listed
             continue
-        total, own = total + info.rss, own + info.rss - info.shared
-    return total, own
+        own, shared = own + info.rss - info.shared, max(shared, info.shared)
+    return own + shared, own
 
 
 def run(notebook, cores, limit=3600):
