@@ -54,7 +54,8 @@ def test_a_notebook_that_fails_or_hangs_is_no_measurement(tmp_path):
 
 
 def test_a_new_row_replaces_the_old_one_of_the_same_limits(tmp_path):
-    row = {"notebook": "a", "cores": 1, "at_once": 1, "sharing": 1, "minutes": 1.0, "memory": 1.0, "own": 0.5}
+    row = {"notebook": "a", "cores": 1, "at_once": 1, "sharing": 1}
+    row |= {"minutes": 1.0, "processor": 0.9, "memory": 1.0, "own": 0.5}
     for each in (row, {**row, "cores": 2, "minutes": 0.6}, {**row, "sharing": 4}, {**row, "minutes": 1.2}):
         bench.store(tmp_path / "rows.json", each)
     rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))["rows"]
@@ -63,13 +64,15 @@ def test_a_new_row_replaces_the_old_one_of_the_same_limits(tmp_path):
         (1, 4, 1.0),
         (2, 1, 0.6),
     ]
-    assert bench.table(rows)[-1] == "| a | 1.2 | 0.6 | 1.0 | 0.5 |"
+    assert bench.table(rows)[-1] == "| a | 0.9 | 0.6 | 1.0 | 0.5 |"
+    assert bench.crowd(rows)[-1] == "| a | 1 | 4 | 1.0 | 3.6 |"  # four kernels on one core
 
 
 def test_the_page_shows_what_was_measured():
     page = (REPO / "docs" / "hub.md").read_text(encoding="utf-8")
     rows = json.loads(bench.RESULTS.read_text(encoding="utf-8"))["rows"]
-    assert "\n".join(bench.table(rows)) in page
+    assert "\n".join(bench.table(rows)) in page and "\n".join(bench.crowd(rows)) in page
+    assert len(bench.crowd(rows)) > 3
     assert {row["notebook"] for row in rows} == {path.stem for path in (REPO / "notebooks").glob("*.ipynb")}
     limit = float(page.split("A limit of ")[1].split(" GB")[0])
     assert max(row["memory"] for row in rows) < limit

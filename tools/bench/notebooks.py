@@ -4,7 +4,7 @@
     python tools/bench/notebooks.py notebooks/0*.ipynb --cores 1
     python tools/bench/notebooks.py --cores 1 --at-once 2              two kernels, each with a core of its own
     python tools/bench/notebooks.py notebooks/05*.ipynb --share 4       four kernels on the same cores
-    python tools/bench/notebooks.py --table                            print what was measured, as docs/hub.md shows it
+    python tools/bench/notebooks.py --table                            print both tables of docs/hub.md
 
 A run executes a notebook as `jupyter execute` does, in a process that may use only some cores (its affinity, as under
 a hub's limit). "minutes" is the time on the clock, from the start of the kernel to its end. "processor" is the time
@@ -120,6 +120,8 @@ def store(path, row):
 def table(rows):
     """The lines of a Markdown table, a line for each notebook: minutes on one core and on two, and memory.
 
+    On one core those are the processor's minutes, which other programs hardly change; on two cores the clock's.
+
     rows: those of the file of results in which a kernel had cores of its own.
     """
     alone = {(row["notebook"], row["cores"]): row for row in rows if row["sharing"] == 1}
@@ -130,9 +132,25 @@ def table(rows):
     for name in sorted({name for name, _ in alone}):
         one, two = (alone.get((name, cores)) for cores in (1, 2))
         of = [row for row in (one, two) if row]
-        cells = [f"{row['minutes']:.1f}" if row else "–" for row in (one, two)]
+        cells = [f"{one['processor']:.1f}" if one else "–", f"{two['minutes']:.1f}" if two else "–"]
         cells += [f"{max(row[each] for row in of):.1f}" for each in ("memory", "own")]
         lines.append(f"| {name[:2]} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def crowd(rows):
+    """The lines of a Markdown table: what happened when several kernels shared cores, and what sharing alone predicts.
+
+    The prediction divides the processor minutes of all kernels, taken from the row of one core, by the cores.
+    """
+    alone = {row["notebook"]: row["processor"] for row in rows if (row["sharing"], row["cores"]) == (1, 1)}
+    heads = ("notebook", "cores", "kernels", "minutes until the last is done", "kernels × minutes of one core ÷ cores")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in rows:
+        if row["sharing"] > 1 and row["notebook"] in alone:
+            expected = row["sharing"] * alone[row["notebook"]] / row["cores"]
+            cells = (row["notebook"][:2], row["cores"], row["sharing"], f"{row['minutes']:.1f}", f"{expected:.1f}")
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
     return lines
 
 
@@ -143,10 +161,11 @@ def main(argv=None):
     parser.add_argument("--at-once", type=int, default=1, help="kernels at a time, each with cores of its own")
     parser.add_argument("--share", type=int, default=1, help="kernels at a time on the same cores")
     parser.add_argument("--out", type=Path, default=RESULTS, help=f"default {RESULTS.relative_to(REPO)}")
-    parser.add_argument("--table", action="store_true", help="measure nothing; print the table of docs/hub.md")
+    parser.add_argument("--table", action="store_true", help="measure nothing; print the tables of docs/hub.md")
     arguments = parser.parse_args(argv)
     if arguments.table:
-        print("\n".join(table(json.loads(arguments.out.read_text(encoding="utf-8"))["rows"])))
+        rows = json.loads(arguments.out.read_text(encoding="utf-8"))["rows"]
+        print("\n".join([*table(rows), "", *crowd(rows)]))
         return
     if not hasattr(os, "sched_setaffinity"):
         parser.error("only Linux lets a program choose its cores")
