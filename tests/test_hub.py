@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 
 import nbformat
@@ -66,6 +67,14 @@ def test_a_new_row_replaces_the_old_one_of_the_same_limits(tmp_path):
     ]
     assert bench.table(rows)[-1] == "| a | 0.9 | 0.6 | 1.0 | 0.5 |"
     assert bench.crowd(rows)[-1] == "| a | 1 | 4 | 1.0 | 3.6 |"  # four kernels on one core
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+def test_a_notebook_takes_no_more_memory_than_its_box_states(path):
+    box = nbformat.read(path, as_version=4).cells[0].source
+    rows = json.loads(bench.RESULTS.read_text(encoding="utf-8"))["rows"]
+    measured = [row["memory"] for row in rows if row["notebook"] == path.stem]
+    assert measured and max(measured) < float(re.search(r"\| Memory \| below ([\d.]+) GB", box)[1])
 
 
 def test_the_page_shows_what_was_measured():
