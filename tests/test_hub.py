@@ -55,7 +55,7 @@ def test_a_notebook_that_fails_or_hangs_is_no_measurement(tmp_path):
 
 
 def test_a_new_row_replaces_the_old_one_of_the_same_limits(tmp_path):
-    row = {"notebook": "a", "cores": 1, "at_once": 1, "sharing": 1}
+    row = {"notebook": "a", "cores": 1, "sharing": 1}
     row |= {"minutes": 1.0, "processor": 0.9, "memory": 1.0, "own": 0.5}
     for each in (row, {**row, "cores": 2, "minutes": 0.6}, {**row, "sharing": 4}, {**row, "minutes": 1.2}):
         bench.store(tmp_path / "rows.json", each)

@@ -2,7 +2,6 @@
 
     python tools/bench/notebooks.py                                    every notebook, alone, on one core and on two
     python tools/bench/notebooks.py notebooks/0*.ipynb --cores 1
-    python tools/bench/notebooks.py --cores 1 --at-once 2              two kernels, each with a core of its own
     python tools/bench/notebooks.py notebooks/05*.ipynb --share 4       four kernels on the same cores
     python tools/bench/notebooks.py --table                            print both tables of docs/hub.md
 
@@ -94,23 +93,23 @@ def run(notebook, cores, limit=3600):
     }
 
 
-def together(notebook, places):
-    """The same notebook in several kernels at once, one on each set of cores: the row of the slowest."""
+def together(notebook, cores, kernels):
+    """The same notebook in several kernels at once, all on these cores: the row of the slowest."""
     rows = []
-    runs = [threading.Thread(target=lambda cores=cores: rows.append(run(notebook, cores))) for cores in places]
+    runs = [threading.Thread(target=lambda: rows.append(run(notebook, cores))) for _ in range(kernels)]
     for each in runs:
         each.start()
     for each in runs:
         each.join()
-    if len(rows) < len(places):
-        raise RuntimeError(f"{len(places) - len(rows)} of {len(places)} kernels with {notebook.name} failed, see above")
+    if len(rows) < kernels:
+        raise RuntimeError(f"{kernels - len(rows)} of {kernels} kernels with {notebook.name} failed, see above")
     return max(rows, key=lambda row: row["minutes"])
 
 
 def store(path, row):
     """Write a row into the file of results, in the place of an older one of the same notebook and limits."""
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": []}
-    key = ("notebook", "cores", "at_once", "sharing")
+    key = ("notebook", "cores", "sharing")
     rows = [each for each in content["rows"] if any(each[name] != row[name] for name in key)]
     content["rows"] = sorted([*rows, row], key=lambda each: tuple(each[name] for name in key))
     with whole_file(path) as file:
@@ -158,7 +157,6 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of the course")
     parser.add_argument("--cores", type=int, nargs="+", default=[1, 2], help="cores of a kernel (default 1, then 2)")
-    parser.add_argument("--at-once", type=int, default=1, help="kernels at a time, each with cores of its own")
     parser.add_argument("--share", type=int, default=1, help="kernels at a time on the same cores")
     parser.add_argument("--out", type=Path, default=RESULTS, help=f"default {RESULTS.relative_to(REPO)}")
     parser.add_argument("--table", action="store_true", help="measure nothing; print the tables of docs/hub.md")
@@ -171,29 +169,24 @@ def main(argv=None):
         parser.error("only Linux lets a program choose its cores")
     allowed = sorted(os.sched_getaffinity(0))
     for number in arguments.cores:
-        if number * arguments.at_once > len(allowed):
-            parser.error(
-                f"{arguments.at_once} kernels with {number} cores each need {number * arguments.at_once} cores, and "
-                f"this machine gives {len(allowed)}: lower --cores or --at-once"
-            )
+        if number > len(allowed):
+            parser.error(f"this machine gives {len(allowed)} cores, not {number}: lower --cores")
     paths = [path.resolve() for path in arguments.notebooks] or sorted((REPO / "notebooks").glob("*.ipynb"))
-    heads = ("cores", "kernels", "on a share", "minutes", "processor", "GB", "own")
+    heads = ("cores", "kernels", "minutes", "processor", "GB", "own")
     print(f"{'notebook':<28}" + "".join(f"{head:>11}" for head in heads))
     for path in paths:
         for number in arguments.cores:
-            places = [set(allowed[i * number : (i + 1) * number]) for i in range(arguments.at_once)] * arguments.share
             row = {
                 "notebook": path.stem,
                 "cores": number,
-                "at_once": arguments.at_once,
                 "sharing": arguments.share,
-                **together(path, places),
+                **together(path, set(allowed[:number]), arguments.share),
                 "date": time.strftime("%Y-%m-%d"),
                 "hardware": hardware(torch.device("cpu")),
                 "torch": torch.__version__,
             }
             store(arguments.out, row)
-            numbers = (number, arguments.at_once, arguments.share, *(row[name] for name in MEASURED))
+            numbers = (number, arguments.share, *(row[name] for name in MEASURED))
             print(f"{path.stem:<28}" + "".join(f"{each:>11}" for each in numbers), flush=True)
 
 
