@@ -27,6 +27,7 @@ from minijepa.family import (
     simclr,
     t_jepa,
     ts_jepa,
+    two_targets,
     vae,
     vicreg,
     vjepa,
@@ -47,6 +48,7 @@ from minijepa.family.mae import PixelTeacher
 from minijepa.family.moco import MoCo, moco_loss
 from minijepa.family.simclr import info_nce
 from minijepa.family.t_jepa import AdjFuse, CellEmbed, cell_vectors, completed
+from minijepa.family.two_targets import LatentsAndPixels, TwoTargets
 from minijepa.family.two_views import TwoViews, colours, two_views
 from minijepa.family.vae import VAE
 from minijepa.family.vjepa21 import DenseJEPA, distance_weights, warmed_up
@@ -64,6 +66,7 @@ METHODS = {
     "cjepa": cjepa,
     "vjepa": vjepa,
     "vjepa21": vjepa21,
+    "two_targets": two_targets,
     # generation
     "mae": mae,
     "beit": beit,
@@ -110,6 +113,9 @@ __all__ = [
     "Frames",
     "vae",
     "VAE",
+    "two_targets",
+    "TwoTargets",
+    "LatentsAndPixels",
     "TwoViews",
     "two_views",
     "colours",

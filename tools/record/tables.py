@@ -38,6 +38,7 @@ from minijepa.family import (
     moco,
     salt,
     simclr,
+    two_targets,
     vae,
     vicreg,
     vjepa21,
@@ -92,14 +93,14 @@ def make(seed, **changes):
     return relative(seed, **changes) if "method" in changes else variant(seed, **changes)
 
 
-def relative(seed, method, model=None, masks=None, teacher=None, **training):
+def relative(seed, method, model=None, masks=None, teacher=None, size="nano", **training):
     """As `make`, for a file of the family; method None is supervised training, where the model is the encoder alone.
 
     model: keyword arguments for `method.model`; masks: for `method.masks`; what is not given is the method's own.
     teacher: a trained encoder, for SALT.
     """
     torch.manual_seed(seed)
-    encoder = ViT.nano(img_size=32, patch_size=4)
+    encoder = ViT.size(size, img_size=32, patch_size=4)
     if method is None:
         return encoder, None, training
     others = (teacher or ViT.nano(img_size=32, patch_size=4),) if method is salt else ()
@@ -133,6 +134,10 @@ def variant(
 
 ADAMW = dict(optimizer="adamw", lr=2e-3, weight_decay=(0.05, 0.05))
 LONGER = {"size": "micro", **recipe.LONGER}
+# the levers that help pixel prediction too; and both targets at once
+PIXELS = dict(method=two_targets, model={"latents": False})
+LATENTS = dict(method=two_targets, model={"pixels": False})
+BOTH = dict(method=two_targets)
 # `peers_time.py` times a step of each; these numbers of steps take as long as 500 of the recipe
 FAMILY = {
     "I-JEPA (recipe)": {},
@@ -210,6 +215,9 @@ TABLES = {
             "longer recipe": LONGER,
             "longer, prediction alone": {**LONGER, "weight": 0.0},
             "longer, term alone": {**LONGER, "distance": nothing},
+            "MAE": {**LONGER, "method": mae, "steps": 2700},
+            "MAE, regulariser, every layer": {**LONGER, **PIXELS, "steps": 2600},
+            "latents and pixels": {**LONGER, **BOTH, "steps": 1600},
         },
     },
     "ten_minutes_nano": {
