@@ -1,4 +1,4 @@
-"""The relatives that change the target: data2vec, data2vec 2.0, Bootleg, SALT, against slow computations."""
+"""The relatives that change the target (data2vec, data2vec 2.0, Bootleg, SALT, two targets), computed slowly."""
 
 import copy
 
@@ -7,8 +7,9 @@ import torch
 from helpers import planted, seeded
 from torch.nn import functional as F
 
-from minijepa import ViT, fit, shapeworld
-from minijepa.family import bootleg, data2vec, data2vec2, salt
+from minijepa import JEPA, Predictor, ViT, fit, shapeworld
+from minijepa.family import bootleg, data2vec, data2vec2, mae, salt, two_targets
+from minijepa.losses import variance_covariance
 from minijepa.masking import Masks, MaskSets
 
 
@@ -146,6 +147,76 @@ def check_salt(module):
     assert torch.allclose(stage1(x, masks).loss, torch.stack(errors).mean(), atol=1e-5)
 
 
+# --- two targets: latents and pixels, and a predictor that reads every layer ---
+
+
+def normalised_pixels(x):
+    """The patches of 8 x 8 pixels of images [B, 3, 32, 32], each with mean 0 and variance 1: [B, 16, 192]."""
+    patches = torch.stack([each.reshape(3, 4, 8, 4, 8).permute(1, 3, 0, 2, 4).reshape(16, -1) for each in x])
+    return (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
+
+
+def check_two_targets(module):
+    x, masks = images(), some_masks()
+    for latents, pixels in ((True, True), (True, False), (False, True)):
+        model = moved(module.model(encoder(), latents=latents, pixels=pixels, weight=0.0))
+        prediction = model.predictor(layers_read(model.encoder, x, masks), masks)
+        expected = 0.0
+        if latents:
+            s_y = layers_by_hand(model.teacher.encoder, x)[-1]
+            expected += (
+                sum(F.smooth_l1_loss(prediction[i, 0, :, :24], s_y[i, masks.targets[i, 0]]) for i in range(3)) / 3
+            )
+        if pixels:
+            y, start = normalised_pixels(x), 24 * latents
+            expected += sum(F.mse_loss(prediction[i, 0, :, start:], y[i, masks.targets[i, 0]]) for i in range(3)) / 3
+        out = model(x, masks)
+        assert torch.allclose(out.loss, expected, atol=1e-5), (latents, pixels)
+        out.loss.backward()
+        no_gradient_reaches(model.teacher)
+        assert all(p.grad is not None for p in model.encoder.parameters())
+    regularised = module.model(encoder(), weight=0.5)
+    out = regularised(x, masks)
+    extra = 0.5 * variance_covariance(regularised.encoder(x, keep=masks.context).mean(dim=1))
+    assert torch.allclose(out.loss, out.energy.mean() + extra, atol=1e-5)
+    regularised.after_step(0.0)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(regularised.teacher.encoder.parameters(), regularised.encoder.parameters(), strict=True)
+    )
+
+
+def layers_read(vit, x, masks):
+    """What the predictor is given: every layer at the patches seen, each token with mean 0 and variance 1."""
+    tokens = torch.stack([vit.embed(x)[i, masks.context[i]] for i in range(len(x))])
+    outputs = []
+    for block in vit.blocks:
+        tokens = block(tokens)
+        outputs.append(tokens)
+    outputs[-1] = vit.norm(outputs[-1])
+    return torch.cat([F.layer_norm(y, y.shape[-1:]) for y in outputs], dim=-1)
+
+
+def test_without_its_levers_two_targets_is_mae_or_ijepa():
+    x, masks = images(), some_masks()
+    torch.manual_seed(1)
+    plain = two_targets.model(encoder(), latents=False, every_layer=False, weight=0.0)
+    torch.manual_seed(1)
+    other = mae.model(encoder())
+    assert torch.equal(plain(x, masks).loss, other(x, masks).loss)
+    torch.manual_seed(1)
+    latent = two_targets.model(encoder(), pixels=False, every_layer=False)
+    torch.manual_seed(1)
+    vit = encoder()
+    ijepa = JEPA(vit, Predictor(24, vit.grid, width=48, depth=2, heads=3), weight=0.03)
+    assert torch.equal(latent(x, masks).loss, ijepa(x, masks).loss)
+
+
+def test_two_targets_needs_one():
+    with pytest.raises(ValueError, match="a target"):
+        two_targets.model(encoder(), latents=False, pixels=False)
+
+
 BUGS = {
     "data2vec: only the last layer": (data2vec, "EMATeacher(encoder, top=top)", "EMATeacher(encoder)", check_data2vec),
     "data2vec: hidden patches seen": (
@@ -188,6 +259,15 @@ BUGS = {
     "SALT: another distance on pixels": (
         salt, "out_dim=pixels.dim), pixels, l2)", "out_dim=pixels.dim), pixels)", check_salt
     ),
+    "two targets: the last layer alone, repeated": (
+        two_targets, "several(layers, len(layers))", "several([layers[-1]] * len(layers), len(layers))",
+        check_two_targets,
+    ),
+    "two targets: one distance for both": (two_targets, "l2(pixels, y)", "smooth_l1(pixels, y)", check_two_targets),
+    "two targets: latents forgotten": (two_targets, "[smooth_l1(latents, s_y)] if cut", "[] if cut", check_two_targets),
+    "two targets: the regulariser of all layers": (
+        two_targets, "return layers[-1], self.predictor", "return sum(layers), self.predictor", check_two_targets
+    ),
 }  # fmt: skip
 
 
@@ -197,6 +277,7 @@ METHODS = {
     check_data2vec2_masks: data2vec2,
     check_bootleg: bootleg,
     check_salt: salt,
+    check_two_targets: two_targets,
 }
 
 

@@ -18,8 +18,9 @@ V-JEPA 2.1 (arXiv:2603.14482); the regulariser is the recipe's. The combination 
 import torch
 
 from minijepa.ema import EMATeacher
+from minijepa.family import mae
 from minijepa.family.bootleg import several
-from minijepa.family.mae import PixelTeacher, masks  # noqa: F401  (the masks are MAE's)
+from minijepa.family.mae import PixelTeacher
 from minijepa.jepa import JEPA
 from minijepa.losses import l2, smooth_l1
 from minijepa.predictor import Predictor
@@ -27,6 +28,7 @@ from minijepa.training import recipe
 
 NAME = "latents and pixels"
 TRAINING = recipe.TRAINING
+masks = mae.masks
 
 
 class LatentsAndPixels(EMATeacher):
