@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tables import ABLATIONS, BUDGETS, TABLES, make
+from tables import ABLATIONS, BUDGETS, TABLES, TRIED, make
 
 from minijepa import ViT, fit, plots
 from minijepa.datasets import cifar10
@@ -89,7 +89,7 @@ def run_row(name, arm, seed, baselines=None, steps=None, train=None, heldout=Non
     if baselines is None:
         baselines = probe_table({"untrained": untrained}, labelled, heldout)
     judged = probe_table({"arm": trained}, labelled, heldout, raw=False)
-    validation = validate(trained, train, labels) if name in (*ABLATIONS, "trials") else {}
+    validation = validate(trained, train, labels) if name in (*ABLATIONS, *TRIED) else {}
     last = history.rows[-1]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     return {
@@ -220,7 +220,7 @@ def run(name, arm=None, seed=None):
             labels = table.get("labels", LABELS)
             changes = dict(table["arms"][a])
             twin = recorded_twin(changes, changes.pop("steps", table["steps"]), labels, s)
-            fits = twin and (name not in (*ABLATIONS, "trials") or "validation_knn" in twin["scores"])
+            fits = twin and (name not in (*ABLATIONS, *TRIED) or "validation_knn" in twin["scores"])
             if fits and arm is None:  # the same run is recorded in another table
                 write(name, [*read(name)["rows"], {**twin, "arm": a}])
                 continue

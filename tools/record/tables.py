@@ -215,9 +215,6 @@ TABLES = {
             "longer recipe": LONGER,
             "longer, prediction alone": {**LONGER, "weight": 0.0},
             "longer, term alone": {**LONGER, "distance": nothing},
-            "MAE": {**LONGER, "method": mae, "steps": 2700},
-            "MAE, regulariser, every layer": {**LONGER, **PIXELS, "steps": 2600},
-            "latents and pixels": {**LONGER, **BOTH, "steps": 1600},
         },
     },
     "ten_minutes_nano": {
@@ -239,6 +236,50 @@ TABLES = {
             "VICReg, two views": dict(method=vicreg, steps=350),
             "LeJEPA, two views": dict(method=lejepa, steps=690),
             "supervised": dict(method=None, steps=2790, batch_size=32, lr=2e-3, augment=crop_flip),
+        },
+    },
+    "levers": {
+        "question": "What if pixels and latents get the same levers?",
+        "steps": 2000,
+        "labels": 40_000,
+        "arms": {
+            "I-JEPA (recipe)": {},
+            "latents, every layer": {**LATENTS, "steps": 1960},
+            "MAE": dict(method=mae, steps=2900),
+            "MAE, regulariser": {**PIXELS, "model": {"latents": False, "every_layer": False}, "steps": 2570},
+            "MAE, both levers": {**PIXELS, "steps": 2540},
+            "latents and pixels": {**BOTH, "steps": 1940},
+        },
+    },
+    "levers_longer": {
+        "question": "And in ten minutes?",
+        "steps": 1700,
+        "labels": 40_000,
+        "arms": {
+            "longer recipe": LONGER,
+            "MAE": {**LONGER, "method": mae, "steps": 2700},
+            "MAE, both levers": {**LONGER, **PIXELS, "steps": 2600},
+            "latents and pixels": {**LONGER, **BOTH, "steps": 1600},
+        },
+    },
+    "lever_trials": {
+        "question": "Which settings of the levers were tried?",
+        "steps": 1000,
+        "seeds": (0,),
+        "arms": {
+            "I-JEPA (recipe)": {},
+            "V-JEPA 2.1": dict(method=vjepa21, steps=900),
+            "Bootleg": dict(method=bootleg, steps=950),
+            "latents, every layer": {**LATENTS, "steps": 980},
+            "MAE": dict(method=mae, steps=1450),
+            "MAE, regulariser": {**PIXELS, "model": {"latents": False, "every_layer": False}, "steps": 1285},
+            "MAE, every layer": {**PIXELS, "model": {"latents": False, "weight": 0.0}, "steps": 1290},
+            "MAE, both levers": {**PIXELS, "steps": 1270},
+            "MAE, both levers, weight .01": {**PIXELS, "model": {"latents": False, "weight": 0.01}, "steps": 1270},
+            "MAE, both levers, weight .1": {**PIXELS, "model": {"latents": False, "weight": 0.1}, "steps": 1270},
+            "MAE, both levers, no augmentation": {**PIXELS, "augment": None, "steps": 1270},
+            "latents and pixels": {**BOTH, "steps": 970},
+            "latents and pixels, no augmentation": {**BOTH, "augment": None, "steps": 970},
         },
     },
     "family": {
@@ -362,4 +403,5 @@ TABLES = {
     },
 }
 BUDGETS = ("two_minutes", "ten_minutes_nano", "ten_minutes")
-ABLATIONS = tuple(name for name, table in TABLES.items() if table["steps"] == 1000)  # one change each, equal steps
+TRIED = ("trials", "lever_trials")  # scored on validation images, too
+ABLATIONS = tuple(name for name, table in TABLES.items() if table["steps"] == 1000 and name not in TRIED)  # one change each, equal steps
