@@ -244,7 +244,7 @@ TABLES = {
         "labels": 40_000,
         "arms": {
             "I-JEPA (recipe)": {},
-            "latents, every layer": {**LATENTS, "steps": 1960},
+            "latents, both levers": {**LATENTS, "steps": 1960},
             "MAE": dict(method=mae, steps=2900),
             "MAE, regulariser": {**PIXELS, "model": {"latents": False, "every_layer": False}, "steps": 2570},
             "MAE, both levers": {**PIXELS, "steps": 2540},
@@ -270,7 +270,7 @@ TABLES = {
             "I-JEPA (recipe)": {},
             "V-JEPA 2.1": dict(method=vjepa21, steps=900),
             "Bootleg": dict(method=bootleg, steps=950),
-            "latents, every layer": {**LATENTS, "steps": 980},
+            "latents, both levers": {**LATENTS, "steps": 980},
             "MAE": dict(method=mae, steps=1450),
             "MAE, regulariser": {**PIXELS, "model": {"latents": False, "every_layer": False}, "steps": 1285},
             "MAE, every layer": {**PIXELS, "model": {"latents": False, "weight": 0.0}, "steps": 1290},
@@ -404,4 +404,5 @@ TABLES = {
 }
 BUDGETS = ("two_minutes", "ten_minutes_nano", "ten_minutes")
 TRIED = ("trials", "lever_trials")  # scored on validation images, too
-ABLATIONS = tuple(name for name, table in TABLES.items() if table["steps"] == 1000 and name not in TRIED)  # one change each, equal steps
+# one change each, equal steps
+ABLATIONS = tuple(name for name, table in TABLES.items() if table["steps"] == 1000 and name not in TRIED)
