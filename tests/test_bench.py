@@ -26,6 +26,7 @@ sys.path.insert(0, str(REPO / "tools" / "bench"))
 
 import figure as bench_figure  # noqa: E402
 import gpu as bench_gpu  # noqa: E402
+import roofline as bench_roofline  # noqa: E402
 import run as bench  # noqa: E402
 import split as bench_split  # noqa: E402
 import steps as bench_steps  # noqa: E402
@@ -70,6 +71,30 @@ def test_a_step_of_the_world_model_lowers_its_loss_and_its_arithmetic_is_counted
     frames = bench_steps.WALKS * bench_steps.WINDOW
     head = sum(p.numel() for name, p in model.encoder.head.named_parameters() if "weight" in name)
     assert bench_steps.world_flops(model, clip) > 3 * 2 * head * frames * 0.9  # the two layers alone, both ways
+
+
+def test_the_roofline_counts_arithmetic_and_traffic():
+    x, w = torch.randn(4, 8), torch.randn(8, 6)
+    with bench_roofline.Watch() as watch:
+        y = x @ w
+        y = y.t().view(6, 4)[1:]  # views move nothing
+        y = y + 1.0
+        y.add_(y)
+    calls, _, flops, moved = zip(*(watch.spent[name] for name in ("mm", "add", "add_")), strict=True)
+    assert calls == (1, 1, 1) and flops == (2 * 4 * 8 * 6, 0, 0)
+    assert moved == (0, 4 * (20 + 20), 4 * (20 + 20 + 20)), "bytes read and written; a product's count as arithmetic"
+    assert all(row[3] == 0 for name, row in watch.spent.items() if name in ("t", "view", "slice", "transpose"))
+
+
+def test_the_roofline_of_a_step_counts_the_arithmetic_that_the_benchmark_counts():
+    found = bench_roofline.measure(steps=1, least=0.0)
+    build, masks, shape, _ = bench_steps.MODELS["nano"]
+    counted = sum(row["flops"] for row in found["kinds"].values())
+    # the regulariser's covariance is in both; masks of another draw have other sizes
+    expected = bench_roofline.BATCH * bench_steps.step_flops(build(), masks, shape, bench_roofline.BATCH)
+    assert counted == pytest.approx(expected, rel=0.1)
+    assert set(found["kinds"]) >= {"matrix products", "GELU", "softmax", "LayerNorm"}
+    assert found["ceiling"] < 1 and all(value > 0 for value in found["machine"].values())
 
 
 def test_both_arms_draw_masks_of_one_kind():

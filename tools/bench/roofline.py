@@ -72,32 +72,38 @@ def kind(name):
     return next((row for row, starts in KINDS.items() if name.startswith(starts)), "other")
 
 
-def seconds(call, least=0.2):
-    """Of one call, the fastest of three rounds of `least` seconds each."""
+def seconds(call, least):
+    """Of one call, the fastest of three rounds of at least one call and `least` seconds each."""
     rounds = []
     for _ in range(3):
         count, start = 0, time.perf_counter()
-        while time.perf_counter() - start < least:
+        while not count or time.perf_counter() - start < least:
             call()
             count += 1
         rounds.append((time.perf_counter() - start) / count)
     return min(rounds)
 
 
-def machine(size):
-    """What this machine allows: {"peak": flops / s, "bandwidth": bytes / s on tensors of `size` numbers, "call": s}."""
+def machine(size, least):
+    """What this machine allows: {"peak": flops / s, "bandwidth": bytes / s on tensors of `size` numbers, "call": s}.
+
+    least: seconds of a round, as in `seconds`.
+    """
     a, b = torch.randn(2, SIDE, SIDE)
     x, y, one = torch.randn(size), torch.randn(size), torch.ones(1)
     return {
-        "peak": 2 * SIDE**3 / seconds(lambda: a @ b),
-        "bandwidth": 12 * size / seconds(lambda: x + y),  # two read, one written, four bytes each
-        "call": seconds(lambda: one + one),
+        "peak": 2 * SIDE**3 / seconds(lambda: a @ b, least),
+        "bandwidth": 12 * size / seconds(lambda: x + y, least),  # two read, one written, four bytes each
+        "call": seconds(lambda: one + one, least),
     }
 
 
-def measure(steps=20):
-    """{"machine", "step": seconds of a step that is not watched, "kinds": {row: calls, seconds, flops, bytes a step},
-    "ceiling": the share of the peak at most, "share": the share reached}. steps: of the watched run."""
+def measure(steps=20, least=0.2):
+    """Watch a step of nano. steps: of the watched run. least: seconds of a round of each measurement.
+
+    Returns {"machine", "step": seconds of a step that is not watched, "kinds": {row: calls, seconds, flops and bytes of
+    a step}, "share": of the peak that is reached, "ceiling": of the peak at most}.
+    """
     keep_freed_memory()
     build, masks, shape, _ = MODELS["nano"]
     jepa, x = build(), torch.randn(BATCH, *shape)
@@ -109,7 +115,7 @@ def measure(steps=20):
 
     for _ in range(3):  # warm up
         step()
-    unwatched, watch = seconds(step), Watch()
+    unwatched, watch = seconds(step, least), Watch()
     with watch:
         for _ in range(steps):
             step()
@@ -117,7 +123,7 @@ def measure(steps=20):
     for name, numbers in watch.spent.items():
         rows[kind(name)] = [total + each / steps for total, each in zip(rows[kind(name)], numbers, strict=True)]
     calls, _, flops, moved = (sum(column) for column in zip(*rows.values(), strict=True))
-    allows = machine(BATCH * 64 * jepa.encoder.dim)
+    allows = machine(BATCH * 64 * jepa.encoder.dim, least)
     least = flops / allows["peak"] + moved / allows["bandwidth"] + calls * allows["call"]
     return {
         "machine": allows,

@@ -5,7 +5,8 @@
 
 Our step, the textbook's and, if it is installed, torch_world's do the same arithmetic (steps.py). "compiled" is our
 step under torch.compile, as `fit(..., compile=True)` runs it. The benchmark also times the models of the course, clips
-(V-JEPA) against images, one process against two, the world model of notebook 15, and the parts of `fit` (split.py).
+(V-JEPA) against images, one process against two, the world model of notebook 15, the parts of `fit` (split.py), and the
+operations of a small step beside what the machine allows (roofline.py).
 
 Each condition ("arm") has its own process; the arms of a stage take turns, and the best of three rounds counts. "of
 peak" is the arithmetic of target encoder, context encoder and predictor per second, divided by that of a large matrix
@@ -25,6 +26,7 @@ import sys
 import time
 from pathlib import Path
 
+import roofline
 import torch
 from figure import draw
 from steps import BATCH
@@ -98,6 +100,8 @@ def measure(seconds, compiled):
     yield {"processes": with_rates(in_turns(arms, seconds))}
     command = [sys.executable, str(Path(__file__).with_name("split.py")), str(max(3, round(3 * seconds)))]
     yield {"fit": json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)}
+    command = [sys.executable, str(Path(__file__).with_name("roofline.py")), str(max(2, round(20 * seconds)))]
+    yield {"roofline": json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)}
 
 
 # --- in words ---
@@ -166,6 +170,11 @@ def show_fit(result):
                   f"and EMA, {each['overhead_rest']:.1%} in none of the parts")  # fmt: skip
 
 
+def show_roofline(result):
+    """Print where the time of a step of nano goes, operation by operation, and what the machine allows."""
+    roofline.show(result["roofline"])
+
+
 def line(row):
     """The columns that the first two tables have in common."""
     return f"{row['images_per_s']:>10.0f}{row['tokens_per_s']:>12,.0f}{row['share_of_peak']:>10.0%}"
@@ -193,7 +202,7 @@ def main(argv=None):
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
     stages = measure(arguments.seconds / (10 if arguments.quick else 1), compiled)
-    for show in (show_steps, show_models, show_processes, show_fit):
+    for show in (show_steps, show_models, show_processes, show_fit, show_roofline):
         result |= next(stages)
         show(result)
         result["minutes"] = round((time.perf_counter() - start) / 60, 1)
