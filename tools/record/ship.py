@@ -33,6 +33,7 @@ from minijepa.probes import (
     segmentation_probe,
     token_features,
 )
+from minijepa.training import recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "minijepa" / "pretrained" / "weights"
@@ -118,7 +119,11 @@ def ship(name, table, arm, seed, weights):
         raise SystemExit(f"the table {table} has no row of {arm!r}, seed {seed}: run tools/record/results.py first")
     state = {key: value.half().contiguous() for key, value in load_file(weights).items()}
     content = save(state)
-    trained = results.make(seed, **results.TABLES[table]["arms"][arm])[0].encoder
+    changes = {key: value for key, value in results.TABLES[table]["arms"][arm].items() if key != "steps"}
+    trained = results.make(seed, **changes)[0].encoder
+    method = changes.get("method", recipe)
+    file = method.__name__.replace(".", "/") + ".py"
+    called = method.NAME if method is recipe else f"a JEPA that predicts {method.NAME}"
     heads = trained.blocks[0].attn.heads
     config = {"img_size": 32, "patch_size": 4, "dim": trained.dim, "depth": len(trained.blocks), "heads": heads}
     encoder = ViT(**config).eval()
@@ -126,13 +131,13 @@ def ship(name, table, arm, seed, weights):
     row = rows[0]
     card = {
         "name": name,
-        "what": f"the target encoder of I-JEPA: a ViT of width {config['dim']} and {config['depth']} blocks for images "
-        "of 32 x 32 pixels, patches of 4 x 4",
+        "what": f"the target encoder of {called}: a ViT of width {config['dim']} and {config['depth']} blocks for "
+        "images of 32 x 32 pixels, patches of 4 x 4",
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "config": config,
         "sha256": hashlib.sha256(content).hexdigest(),
         "data": "CIFAR-10, training batches 1-4 (40,000 images), no labels",
-        "recipe": "I-JEPA with minijepa/training/recipe.py's masks, crops and flips; "
+        "recipe": f"{called} with the masks of {file}, crops and flips; "
         + ", ".join(f"{key} {value}" for key, value in row["settings"].items())
         + f"; {row['precision']}",
         **{key: row[key] for key in ("command", "commit", "date", "seed", "steps", "images", "minutes", "cpu_minutes",
