@@ -176,6 +176,18 @@ def check_planner(module):
     assert torch.allclose(planner.moved_on(plan), torch.tensor([[[2.0, 1.0], [0.0, 3.0]]]))
 
 
+def test_a_plan_costs_the_same_however_many_are_imagined_at_a_time(monkeypatch):
+    oracle, tasks = mpc_module.Oracle(WORLD), WORLD.tasks(7, seed=5)
+    planner, state = mpc_module.Planner(oracle), oracle.observe(tasks.start, tasks.wall)
+    planner.begin(oracle.observe(tasks.goal, tasks.wall))
+    actions = 0.05 * torch.randn(7, 4, 6, 2, generator=seeded())
+    whole = planner.energy(state, actions)
+    assert whole.shape == (7, 4)
+    for plans in (1, 9, 12):  # one episode at a time, two, three
+        monkeypatch.setattr(mpc_module, "PLANS", plans)
+        assert torch.allclose(planner.energy(state, actions), whole)
+
+
 def check_costs(module):
     d = torch.tensor([[3.0, 1.0, 2.0], [0.5, 4.0, 6.0]])
     assert torch.allclose(module.last(d), torch.tensor([2.0, 6.0]))

