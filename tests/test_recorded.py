@@ -95,6 +95,23 @@ def test_curves_count_images_not_steps():
     assert list(line.get_xdata()) == pytest.approx([0, 0.64]) and list(line.get_ydata()) == pytest.approx([0.15, 0.4])
 
 
+def test_what_the_layers_know_is_a_line_for_each_encoder_and_one_for_their_start():
+    kept = table(("term alone", 0.2), ("b", 0.5), ("c", 0.5))
+    for i, row in enumerate(kept["rows"]):
+        row["seed"] = 0
+        if i < 2:  # the third was not looked into
+            know = {key: [0.1 + i, 0.2 + i] for key in recorded.KNOWN}
+            row["layers"] = {"trained": know, "untrained": {key: [0.0, 0.0] for key in recorded.KNOWN}}
+    assert list(recorded.looked_into(kept)) == ["term alone", "b", "random-init"]
+    fig = recorded.layers(kept)
+    assert len(fig.axes) == 3 and fig.get_figwidth() < 9.5
+    for ax in fig.axes:
+        drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines}
+        assert drawn == {
+            "regulariser alone": ([1, 2], [0.1, 0.2]), "b": ([1, 2], [1.1, 1.2]), "random-init": ([1, 2], [0, 0])
+        }  # fmt: skip
+
+
 def test_the_ablations_show_every_probe_and_mark_the_recipe():
     kept = table(("x (recipe)", 0.4), ("x (recipe)", 0.5), ("y", 0.3))
     for row in kept["rows"]:

@@ -8,14 +8,18 @@ import sys
 
 import pytest
 import torch
-from helpers import REPO, load_tool
+from helpers import REPO, load_tool, seeded
+from torch import nn
 
 from minijepa import fit, shapeworld
+from minijepa.patches import PatchEmbed
 from minijepa.plots.recorded import load as load_recorded
 
 sys.path.append(str(REPO / "tools" / "record"))  # where results.py finds tables.py
 results = load_tool("record/results")
 tables = sys.modules["tables"]
+sys.modules.setdefault("results", results)
+layers = load_tool("record/layers")
 FILES = sorted(results.FOLDER.glob("*.json"))
 
 
@@ -166,3 +170,26 @@ def test_the_figures_are_drawn_from_the_files(tmp_path):
     drawn = {path.stem for path in tmp_path.glob("*.png")}
     assert drawn == {path.stem for path in FILES} | {"parts_curves", "budgets_curves", "ablations", "choices"}
     assert all(path.stat().st_size > 3000 for path in tmp_path.glob("*.png"))
+
+
+def test_what_a_layer_knows_of_its_own_patch():
+    """A layer whose tokens are the patches knows both; one that holds the mean colours alone knows nothing else."""
+    embed = PatchEmbed((4, 4), 3, 8)
+
+    class Reader(nn.Module):
+        blocks, dim = (None, None), 48
+
+        def __init__(self):
+            super().__init__()
+            self.patch_embed = embed
+
+        def layers(self, x):
+            patches = embed.patches(x)
+            colours = patches.unflatten(2, (3, 16)).mean(dim=3).repeat(1, 1, 16)
+            return [patches, colours + 1e-3 * torch.randn(colours.shape, generator=seeded())]
+
+    train, heldout = shapeworld(300, seed=0), shapeworld(60, seed=1)
+    found = layers.layers_of(Reader(), train, heldout, patches=50)
+    assert found["colour"] == pytest.approx([1, 1], abs=0.01) and found["detail"][0] == pytest.approx(1, abs=0.01)
+    assert found["detail"][1] < 0.2 and len(found["knn"]) == len(found["linear"]) == 2
+    assert list(map(int, found["few"])) == [10, 15, 60, 300]

@@ -14,6 +14,7 @@ from minijepa.plots.figures import BLUE, GREEN, GREY, ORANGE, plt
 from minijepa.plots.figures import curves as draw_curves
 
 SCORES = {"knn": "kNN probe", "linear": "linear probe", "linear_all": "linear probe, all layers"}
+KNOWN = {"knn": "kNN probe", "linear": "linear probe", "colour": "own colour, $R^2$", "detail": "own detail, $R^2$"}
 LOOKS = {"knn": (BLUE, "o", "-"), "linear": (ORANGE, "D", "--"), "linear_all": (GREEN, "s", ":")}
 WIDTH = 8.8  # inches: a figure as wide as a notebook, so that no reader sees it made smaller
 PLAIN = {  # what figures and printed tables say in place of a key of the files
@@ -100,6 +101,16 @@ def as_text(table, number, form=".3f"):
         name.ljust(max(first, 46)) + "".join(cell.rjust(w + 3) for cell, w in zip(cells, widths, strict=True))
         for name, *cells in lines
     )
+
+
+def looked_into(table, seed=0):
+    """{condition: what each layer of its encoder knows}: the rows of one seed that `tools/record/layers.py` has seen.
+
+    The last entry, "random-init", is the encoder that they started from.
+    """
+    rows = [row for row in table["rows"] if row["seed"] == seed and "layers" in row]
+    found = {row["arm"]: row["layers"]["trained"] for row in rows}
+    return found | {"random-init": rows[0]["layers"]["untrained"]}
 
 
 # --- words ---
@@ -235,4 +246,25 @@ def choices(tables):
         ax.tick_params(axis="y", labelsize=9)
     axes[0].set_ylabel("held-out accuracy", fontsize=9)
     finish(fig, axes, note(*tables), ncols=3)
+    return fig
+
+
+def layers(table, known=("knn", "linear", "detail")):
+    """What each layer knows, a panel per question, a line per condition whose encoder was looked into.
+
+    table: from `load`. known: keys of KNOWN. One seed.
+    """
+    found = looked_into(table)
+    fig, axes = plt.subplots(1, len(known), figsize=(WIDTH, 3.9), layout="constrained")
+    for ax, key in zip(axes, known, strict=True):
+        lines = {plain(arm): (range(1, len(row[key]) + 1), row[key]) for arm, row in found.items()}
+        draw_curves(lines, "layer", "", ax=ax)
+        ax.get_legend().remove()
+        ax.set_title(KNOWN[key], fontsize=10)
+        ax.set_xticks(range(1, len(next(iter(found.values()))[key]) + 1))
+        ax.spines[["top", "right"]].set_visible(False)
+    handles, names = axes[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    again = table["reproduce"].replace("results.py run", "layers.py")
+    fig.supxlabel(f"recorded: 10,000 labels, one seed · again: {again}", fontsize=9, color=GREY)
     return fig

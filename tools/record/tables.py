@@ -257,7 +257,6 @@ TABLES = {
         "labels": 40_000,
         "arms": {
             "longer recipe": LONGER,
-            "MAE": {**LONGER, "method": mae, "steps": 2700},
             "MAE, both levers": {**LONGER, **PIXELS, "steps": 2600},
             "latents and pixels": {**LONGER, **BOTH, "steps": 1600},
         },
