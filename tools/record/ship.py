@@ -111,7 +111,7 @@ def further(encoder, config):
     return {"how": FURTHER, **{key: further_probes(each, photographs, scenes) for key, each in pair.items()}}
 
 
-def ship(name, table, arm, seed, weights):
+def ship(name, table, arm, seed, weights, called):
     """Write NAME.safetensors and NAME.json from a recorded row and the encoder that its run kept."""
     recorded = load(table)
     rows = [row for row in recorded["rows"] if (row["arm"], row["seed"]) == (arm, seed)]
@@ -121,9 +121,7 @@ def ship(name, table, arm, seed, weights):
     content = save(state)
     changes = {key: value for key, value in results.TABLES[table]["arms"][arm].items() if key != "steps"}
     trained = results.make(seed, **changes)[0].encoder
-    method = changes.get("method", recipe)
-    file = method.__name__.replace(".", "/") + ".py"
-    called = method.NAME if method is recipe else f"a JEPA that predicts {method.NAME}"
+    file = changes.get("method", recipe).__name__.replace(".", "/") + ".py"
     heads = trained.blocks[0].attn.heads
     config = {"img_size": 32, "patch_size": 4, "dim": trained.dim, "depth": len(trained.blocks), "heads": heads}
     encoder = ViT(**config).eval()
@@ -131,13 +129,13 @@ def ship(name, table, arm, seed, weights):
     row = rows[0]
     card = {
         "name": name,
-        "what": f"the target encoder of {called}: a ViT of width {config['dim']} and {config['depth']} blocks for "
+        "what": f"{called}: a ViT of width {config['dim']} and {config['depth']} blocks for "
         "images of 32 x 32 pixels, patches of 4 x 4",
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "config": config,
         "sha256": hashlib.sha256(content).hexdigest(),
         "data": "CIFAR-10, training batches 1-4 (40,000 images), no labels",
-        "recipe": f"{called} with the masks of {file}, crops and flips; "
+        "recipe": f"{file}: its masks, crops and flips; "
         + ", ".join(f"{key} {value}" for key, value in row["settings"].items())
         + f"; {row['precision']}",
         **{key: row[key] for key in ("command", "commit", "date", "seed", "steps", "images", "minutes", "cpu_minutes",
@@ -223,10 +221,18 @@ def main():
     parser.add_argument("--table")
     parser.add_argument("--arm")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--called", default="the target encoder of I-JEPA", help="what the encoder is, for its card")
     arguments = parser.parse_args()
     if arguments.name:
         kept = f"{arguments.table}-{arguments.arm.replace(' ', '-')}-{arguments.seed}.safetensors"
-        ship(arguments.name, arguments.table, arguments.arm, arguments.seed, ROOT / "runs" / "recorded" / kept)
+        ship(
+            arguments.name,
+            arguments.table,
+            arguments.arm,
+            arguments.seed,
+            ROOT / "runs" / "recorded" / kept,
+            arguments.called,
+        )
     readme()
 
 
