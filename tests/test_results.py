@@ -168,7 +168,13 @@ def test_every_single_change_has_its_validation_scores():
 def test_the_figures_are_drawn_from_the_files(tmp_path):
     results.draw(tmp_path)
     drawn = {path.stem for path in tmp_path.glob("*.png")}
-    assert drawn == {path.stem for path in FILES} | {"parts_curves", "budgets_curves", "ablations", "choices"}
+    assert drawn == {path.stem for path in FILES} | {
+        "parts_curves",
+        "budgets_curves",
+        "ablations",
+        "choices",
+        "levers_layers",
+    }
     assert all(path.stat().st_size > 3000 for path in tmp_path.glob("*.png"))
 
 

@@ -31,7 +31,7 @@ from minijepa import ViT, fit, plots
 from minijepa.datasets import cifar10
 from minijepa.family import salt
 from minijepa.machine.hardware import hardware
-from minijepa.plots.recorded import ablations, choices, curves, dots, summary
+from minijepa.plots.recorded import ablations, choices, curves, dots, layers, summary
 from minijepa.probes import KNNDuring, fine_tune
 from minijepa.probes.table import probe_table
 from minijepa.training.fit import History
@@ -249,7 +249,7 @@ def listing():
 
 
 def draw(out):
-    """Draw a figure per recorded table, two of curves, all ablations in one, and the choices, into the folder `out`."""
+    """Draw a figure per recorded table, and those of curves, ablations, choices and layers, into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     there = {name: read(name) for name in TABLES if read(name)["rows"]}
     budgets = [there[name] for name in BUDGETS if name in there]
@@ -259,6 +259,7 @@ def draw(out):
         "budgets_curves": partial(curves, *budgets, title="What does more time buy?"),
         "ablations": partial(ablations, changes),
         "choices": partial(choices, changes),
+        "levers_layers": partial(layers, there["levers"]),
     }
     for name, make_figure in figures.items():
         figure = make_figure()
