@@ -268,7 +268,6 @@ TABLES = {
         "arms": {
             "I-JEPA (recipe)": {},
             "V-JEPA 2.1": dict(method=vjepa21, steps=900),
-            "Bootleg": dict(method=bootleg, steps=950),
             "latents, both levers": {**LATENTS, "steps": 980},
             "MAE": dict(method=mae, steps=1450),
             "MAE, regulariser": {**PIXELS, "model": {"latents": False, "every_layer": False}, "steps": 1285},
