@@ -1,7 +1,7 @@
 """What does each layer know? Adds to the recorded rows of a table what their kept encoders know, layer by layer.
 
     python tools/record/results.py run levers --arm "MAE, both levers" --seed 0    keeps the encoder in runs/recorded
-    python tools/record/layers.py levers                                           every row whose encoder is kept
+    python tools/record/layers.py levers --seed 0                                  all whose encoders are kept
 
 A row gets "layers", for the trained encoder and for the one that it started from:
 
@@ -71,14 +71,16 @@ def kept_encoder(name, row):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    train, heldout = cifar10("train").subset(slice(0, LABELS)), cifar10("heldout")
+    train, heldout, start = cifar10("train").subset(slice(0, LABELS)), cifar10("heldout"), None
     for row in results.read(arguments.table)["rows"]:
         pair = kept_encoder(arguments.table, row)
-        if pair is None or "layers" in row:
+        if pair is None or "layers" in row or row["seed"] != arguments.seed:
             continue
-        names = ("trained", "untrained")
-        found = {key: layers_of(encoder, train, heldout) for key, encoder in zip(names, pair, strict=True)}
+        trained, fresh = pair
+        start = start or layers_of(fresh, train, heldout)  # all arms with an encoder of one size start from one
+        found = {"trained": layers_of(trained, train, heldout), "untrained": start}
         others = [
             r for r in results.read(arguments.table)["rows"] if (r["arm"], r["seed"]) != (row["arm"], row["seed"])
         ]
