@@ -263,8 +263,8 @@ BUGS = {
         two_targets, "several(layers, len(layers))", "several([layers[-1]] * len(layers), len(layers))",
         check_two_targets,
     ),
-    "two targets: one distance for both": (two_targets, "l2(pixels, y)", "smooth_l1(pixels, y)", check_two_targets),
-    "two targets: latents forgotten": (two_targets, "[smooth_l1(latents, s_y)] if cut", "[] if cut", check_two_targets),
+    "two targets: one distance for both": (two_targets, "energy + l2(", "energy + smooth_l1(", check_two_targets),
+    "two targets: latents forgotten": (two_targets, "if cut:", "if False:", check_two_targets),
     "two targets: the regulariser of all layers": (
         two_targets, "return layers[-1], self.predictor", "return sum(layers), self.predictor", check_two_targets
     ),

@@ -74,10 +74,13 @@ class TwoTargets(JEPA):
 
     def energy(self, prediction, target):
         """Smooth L1 on latents plus L2 on pixels, where there are such: two times [B, M, K_t, width] -> [B, M, K_t]."""
-        cut = self.latent_width
-        (latents, pixels), (s_y, y) = ((z.float()[..., :cut], z.float()[..., cut:]) for z in (prediction, target))
-        parts = [smooth_l1(latents, s_y)] if cut else []
-        return sum(parts + ([l2(pixels, y)] if y.shape[-1] else []))
+        prediction, target, cut = prediction.float(), target.float(), self.latent_width
+        energy = 0.0
+        if cut:
+            energy = smooth_l1(prediction[..., :cut], target[..., :cut])
+        if cut < target.shape[-1]:
+            energy = energy + l2(prediction[..., cut:], target[..., cut:])
+        return energy
 
 
 def model(encoder, **choices):

@@ -252,7 +252,7 @@ TABLES = {
         },
     },
     "levers_longer": {
-        "question": "And in ten minutes?",
+        "question": "What do the levers reach in ten minutes?",
         "steps": 1700,
         "labels": 40_000,
         "arms": {
