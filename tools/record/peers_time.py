@@ -1,4 +1,4 @@
-"""How many steps of each relative take as long as the recipe's: the steps of the tables of peers and of the family.
+"""How many steps of each relative take as long as the recipe's: the steps of the tables of equal time.
 
     python tools/record/peers_time.py [--table family] [--rounds 3]
 
@@ -42,7 +42,7 @@ def seconds_per_step(changes, train, steps=10):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", choices=("peers", "family"), default="peers")
+    parser.add_argument("--table", choices=("peers", "family", "levers", "levers_longer"), default="peers")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
