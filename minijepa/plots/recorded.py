@@ -103,12 +103,12 @@ def as_text(table, number, form=".3f"):
     )
 
 
-def looked_into(table, seed=0):
-    """{condition: what each layer of its encoder knows}: the rows of one seed that `tools/record/layers.py` has seen.
+def looked_into(table):
+    """{condition: what each layer of its encoder knows}: the rows, of one seed, that `tools/record/layers.py` has seen.
 
     The last entry, "random-init", is the encoder that they started from.
     """
-    rows = [row for row in table["rows"] if row["seed"] == seed and "layers" in row]
+    rows = [row for row in table["rows"] if "layers" in row]
     found = {row["arm"]: row["layers"]["trained"] for row in rows}
     return found | {"random-init": rows[0]["layers"]["untrained"]}
 

@@ -1,7 +1,7 @@
 """What does each layer know? Adds to the recorded rows of a table what their kept encoders know, layer by layer.
 
     python tools/record/results.py run levers --arm "MAE, both levers" --seed 0    keeps the encoder in runs/recorded
-    python tools/record/layers.py levers --seed 0                                  all whose encoders are kept
+    python tools/record/layers.py levers                                           all of seed 0 whose encoders are kept
 
 A row gets "layers", for the trained encoder and for the one that it started from:
 
@@ -24,6 +24,7 @@ from minijepa.datasets import cifar10
 from minijepa.probes import low_shot, ridge_probe
 
 LABELS, PATCHES = 10_000, 500  # images for the accuracies; images for the patches
+SEED = 0  # of the rows that are looked into
 
 
 def colour_and_detail(encoder, data):
@@ -71,12 +72,11 @@ def kept_encoder(name, row):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=TABLES)
-    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     train, heldout, start = cifar10("train").subset(slice(0, LABELS)), cifar10("heldout"), None
     for row in results.read(arguments.table)["rows"]:
         pair = kept_encoder(arguments.table, row)
-        if pair is None or "layers" in row or row["seed"] != arguments.seed:
+        if pair is None or "layers" in row or row["seed"] != SEED:
             continue
         trained, fresh = pair
         start = start or layers_of(fresh, train, heldout)  # all arms with an encoder of one size start from one
